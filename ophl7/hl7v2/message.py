@@ -1,0 +1,258 @@
+"""A message: the header read at once, everything else when somebody looks. The bytes stay as they came."""
+
+from __future__ import annotations
+
+import re
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from ophl7.errors import Unreadable
+from ophl7.hl7v2.charset import choose, readable
+from ophl7.hl7v2.delimiters import Delimiters, read_delimiters
+from ophl7.hl7v2.header import Header, read_header
+from ophl7.hl7v2.lines import split_lines, terminator
+from ophl7.hl7v2.paths import message_path
+from ophl7.hl7v2.segment import NULL, Null, Segment, Value
+
+if TYPE_CHECKING:
+    import hl7
+
+__all__ = ["NULL", "Header", "Message", "Null", "Segment", "Value", "read_header"]
+
+_START = re.compile(rb"(?:\xef\xbb\xbf|[\s\x00])*")
+_WIDE = (b"\xff\xfe", b"\xfe\xff", b"M\x00S\x00", b"\x00M\x00S")
+_BLANK_FIELDS = [""] * 20
+
+
+class Message:
+    """A received message, never changed.
+
+    raw: the bytes as they came. decoded: their text, from MSH on. encoding: a Python codec name. damaged: some bytes did not
+    fit it. terminator: CR, CRLF or LF. type, trigger, structure: MSH-9. control_id: MSH-10 as sent, not unescaped. version:
+    MSH-12.1. processing_id: MSH-11.1. sent_at_text: MSH-7. sending: MSH-3 to MSH-6. reply_fields: MSH-3 to MSH-6, -10, -11 and
+    -12 exactly as sent, for the answer. MSH-8 is never exposed.
+    """
+
+    __slots__ = (
+        "_digests",
+        "_hl7",
+        "_lines",
+        "_names",
+        "_segments",
+        "control_id",
+        "damaged",
+        "decoded",
+        "delimiters",
+        "encoding",
+        "processing_id",
+        "raw",
+        "reply_fields",
+        "sending",
+        "sent_at_text",
+        "structure",
+        "terminator",
+        "trigger",
+        "type",
+        "version",
+    )
+
+    _digests: dict[bool, bytes]
+    _hl7: hl7.Message | None
+    _lines: list[str] | None
+    _names: dict[str, list[int]] | None
+    _segments: list[Segment | None]
+    control_id: str
+    damaged: bool
+    decoded: str
+    delimiters: Delimiters
+    encoding: str
+    processing_id: str
+    raw: bytes
+    reply_fields: tuple[str, str, str, str, str, str, str]
+    sending: tuple[str, str, str, str]
+    sent_at_text: str
+    structure: str
+    terminator: str
+    trigger: str
+    type: str
+    version: str
+
+    @classmethod
+    def parse(cls, raw: bytes, forced_encoding: str | None = None) -> Message:
+        """Reads the header of `raw`. forced_encoding: the charset that a setting prescribes (`OPHL7_<PEER>_ENCODING`).
+
+        Raises Unreadable: code 100 where no MSH is at the start (behind a BOM and white space), 102 where MSH-1, MSH-2 or
+        MSH-9 cannot be used. Nothing else, whatever the bytes are.
+        """
+        message = cls.parse_lenient(raw, forced_encoding)
+        if not message.type:
+            raise Unreadable("MSH-9 names no message type", error=102, field=9)
+        return message
+
+    @classmethod
+    def parse_lenient(cls, raw: bytes, forced_encoding: str | None = None) -> Message:
+        """As `parse`, but MSH-9 may be empty: some receivers leave it out of their answers."""
+        self = cls.__new__(cls)
+        self.raw = raw
+        body = raw
+        if raw[:3] != b"MSH":
+            body = raw[_START.match(raw).end() :]  # type: ignore[union-attr]  # it matches nothing at least
+            if body[:3] != b"MSH":
+                _refuse(raw)
+        msh18 = _charset_field(body)
+        if forced_encoding or msh18 or body is not raw or not body.isascii():
+            decoded = choose(body if not raw.startswith(b"\xef\xbb\xbf") else b"\xef\xbb\xbf" + body, forced_encoding, msh18)
+            text = decoded.text.removeprefix("\ufeff")
+            self.encoding = decoded.encoding
+            self.damaged = decoded.damaged
+        else:
+            text = body.decode("ascii")
+            self.encoding = "utf-8"
+            self.damaged = False
+        self.decoded = text
+        self.terminator = mark = terminator(text)
+        header_end = text.find(mark[0])
+        fields = (text if header_end < 0 else text[:header_end]).split(text[3:4] or "|")
+        self.delimiters = delimiters = read_delimiters(text[3:4], fields[1] if len(fields) > 1 else "")
+        if len(fields) < 12:
+            fields += _BLANK_FIELDS
+        # Exactly as sent, for the answer. What others see holds no lone surrogate: no database takes one.
+        self.reply_fields = (fields[2], fields[3], fields[4], fields[5], fields[9], fields[10], fields[11])
+        if self.damaged:
+            fields = [readable(field) for field in fields]
+        component = delimiters.component
+        kind = fields[8].split(component)
+        self.type = kind[0].strip()
+        self.trigger = kind[1].strip() if len(kind) > 1 else ""
+        self.structure = kind[2].strip() if len(kind) > 2 else ""
+        self.sending = (fields[2], fields[3], fields[4], fields[5])
+        self.sent_at_text = fields[6]
+        self.control_id = fields[9]
+        self.processing_id = fields[10].split(component, 1)[0].strip()
+        self.version = fields[11].split(component, 1)[0].strip()
+        self._lines = None
+        self._names = None
+        self._segments = []
+        self._digests = {}
+        self._hl7 = None
+        return self
+
+    def __repr__(self) -> str:
+        return f"<Message {len(self.raw)} bytes>"  # nothing of the content: representations end up in logs
+
+    @property
+    def event(self) -> str:
+        """`ADT^A08`, or `ACK` where MSH-9 names no trigger."""
+        return f"{self.type}^{self.trigger}" if self.trigger else self.type
+
+    @property
+    def lines(self) -> list[str]:
+        """The segments as raw text, in order."""
+        if self._lines is None:
+            self._lines = split_lines(self.decoded, self.terminator)
+            self._segments = [None] * len(self._lines)
+        return self._lines
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """All segments, in order, MSH first."""
+        return tuple([self._segment(index) for index in range(len(self.lines))])
+
+    def first(self, name: str) -> Segment | None:
+        """The first segment called `name`."""
+        found = self._index().get(name)
+        return self._segment(found[0]) if found else None
+
+    def all(self, name: str) -> tuple[Segment, ...]:
+        """Every segment called `name`, in order."""
+        return tuple([self._segment(index) for index in self._index().get(name, ())])
+
+    def value(self, path: str) -> Value:
+        """What stands at `path`: `PID-3[2].4.1`, `OBX[2]-5` (see Segment.value). Without an occurrence the first segment.
+
+        Raises AuthorError for a path that is none.
+        """
+        name, occurrence, inside = message_path(path)
+        found = self._index().get(name)
+        if found is None or occurrence > len(found):
+            return None
+        return self._segment(found[occurrence - 1]).at(inside)
+
+    def text(self, path: str) -> str:
+        """As `value`, with "" for the delete indicator and for what is absent."""
+        found = self.value(path)
+        return found if isinstance(found, str) else ""
+
+    def digest(self, with_time: bool = False) -> bytes:
+        """16 bytes that tell a copy from another message (decisions #84, #86).
+
+        All of the raw bytes count but MSH-8, and but MSH-7 unless `with_time`.
+        """
+        known = self._digests.get(with_time)
+        if known is None:
+            known = _digest(self.raw, self.delimiters.field.encode("ascii"), self.terminator[0].encode("ascii"), with_time)
+            self._digests[with_time] = known
+        return known
+
+    @property
+    def hl7(self) -> hl7.Message:
+        """python-hl7's tree of this message, for authors who want all of it; slow (about 0.8 ms), made once."""
+        if self._hl7 is None:
+            import hl7  # noqa: PLC0415  # most processes never need it
+
+            self._hl7 = hl7.parse("\r".join(self.lines) + "\r")
+        return self._hl7
+
+    def _index(self) -> dict[str, list[int]]:
+        if self._names is None:
+            separator = self.delimiters.field
+            names: dict[str, list[int]] = {}
+            for index, line in enumerate(self.lines):
+                name = line[:3]
+                if line[3:4] != separator:
+                    name = line.split(separator, 1)[0]
+                if name in names:
+                    names[name].append(index)
+                else:
+                    names[name] = [index]
+            self._names = names
+        return self._names
+
+    def _segment(self, index: int) -> Segment:
+        segment = self._segments[index]
+        if segment is None:
+            segment = self._segments[index] = Segment(self, index, self.lines[index])
+        return segment
+
+
+def _refuse(raw: bytes) -> None:
+    if raw.startswith(_WIDE):
+        raise Unreadable("the message is in UTF-16; send it in UTF-8", error=102)
+    raise Unreadable("the frame does not start with an MSH segment", error=100)
+
+
+def _charset_field(body: bytes) -> bytes:
+    """MSH-18, before anything is decoded: all charsets that we read leave ASCII as it is in a header."""
+    end = body.find(b"\r")
+    header = body if end < 0 else body[:end]
+    if b"\n" in header:
+        header = header[: header.find(b"\n")]
+    separator = body[3:4]
+    fields = header.split(separator, 18) if separator else []
+    return fields[17] if len(fields) > 17 else b""
+
+
+def _digest(raw: bytes, separator: bytes, end: bytes, with_time: bool) -> bytes:
+    start = raw.find(b"MSH")
+    stop = raw.find(end, start)
+    if stop < 0:
+        stop = len(raw)
+    fields = raw[start:stop].split(separator, 8)
+    if len(fields) > 7:
+        fields[7] = b""
+    if len(fields) > 6 and not with_time:
+        fields[6] = b""
+    digest = blake2b(raw[:start], digest_size=16)
+    digest.update(separator.join(fields))
+    digest.update(raw[stop:])
+    return digest.digest()
