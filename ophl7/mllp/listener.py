@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
 from ophl7.engine.ports import Clock, Intake
 from ophl7.errors import SettingsError
+from ophl7.mllp.keepalive import keep_alive
 from ophl7.mllp.session import Limits, ListenerObserver, Session
 
-KEEPALIVE_SECONDS: Final = 60  # firewalls and VPNs drop quiet lines without a word (domain 4)
-_KEEPALIVE_INTERVAL: Final = 15
-_KEEPALIVE_PROBES: Final = 4
 _BACKLOG: Final = 128
 _SLOWEST_SWEEP: Final = 0.5
 _FASTEST_SWEEP: Final = 0.02
@@ -144,7 +141,7 @@ class Listener:
             self.observer.refused(self.peer, "not_accepting" if self._server is None else "too_many", remote)
             transport.close()
             return 0
-        _keep_alive(transport)
+        keep_alive(transport)
         self._last_number += 1
         self._sessions.add(session)
         self._empty.clear()
@@ -194,15 +191,3 @@ def _report_failure(task: asyncio.Task[None]) -> None:
         task.get_loop().call_exception_handler(
             {"message": "the time limits of a listener stopped", "exception": error, "task": task}
         )
-
-
-def _keep_alive(transport: asyncio.Transport) -> None:
-    sock = transport.get_extra_info("socket")
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (
-        ("TCP_KEEPIDLE", KEEPALIVE_SECONDS),
-        ("TCP_KEEPINTVL", _KEEPALIVE_INTERVAL),
-        ("TCP_KEEPCNT", _KEEPALIVE_PROBES),
-    ):
-        if hasattr(socket, option):  # names differ by system; the bare switch above works everywhere
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)

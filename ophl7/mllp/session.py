@@ -365,8 +365,8 @@ class Session(asyncio.Protocol):
         try:
             act()
         except (OSError, RuntimeError):
-            # uvloop raises RuntimeError for a handle that is closed . Nothing is lost: the answer is stored,
-            # the sender sends again and gets it then. The connection's end itself is reported by connection_lost.
+            # uvloop raises RuntimeError for a closed handle. Nothing is lost: the answer is stored, the sender
+            # sends again and gets it then. The connection's end itself is reported by connection_lost.
             self._reason = self._reason or "lost"
             self._gone = True
             self._transport.abort()
