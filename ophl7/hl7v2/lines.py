@@ -29,4 +29,4 @@ def split_lines(text: str, end: str) -> list[str]:
         lines = [line.lstrip("\n") for line in text.split("\r")]
     else:
         lines = text.split("\r")
-    return [line for line in lines if line.strip(_BLANK)]
+    return [line for line in lines if line and (line[0] > " " or line.strip(_BLANK))]
