@@ -20,6 +20,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from ophl7 import units
 from ophl7.errors import SettingsError
+from ophl7.hl7v2 import charset
+from ophl7.mllp.sender import Address as PeerAddress
+from ophl7.mllp.sender import parse_url
 from ophl7.units import Address, Retry
 
 PREFIX = "OPHL7_"
@@ -69,6 +72,20 @@ def _or_none(reader: Callable[[str], T]) -> Callable[[str], T | None]:
     return lambda text: reader(text) if text else None
 
 
+def _peer_url(text: str) -> PeerAddress:
+    address = parse_url(text)
+    if address.tls:
+        raise ValueError("asks for TLS, which is not there yet; use mllp:// over a protected network (VPN, tunnel)")
+    return address
+
+
+def _charset(text: str) -> str:
+    codec = charset.codec(text)
+    if codec is None:
+        raise ValueError("is no charset that can be forced; write for example UTF-8, 8859/1 or windows-1252")
+    return codec
+
+
 _TLS = "TLS"
 _Seconds = Annotated[float, _read(units.duration)]
 _PositiveSeconds = Annotated[float, _read(units.positive_duration)]
@@ -84,7 +101,7 @@ class PeerSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     listen: _Listen
-    url: Annotated[Address | None, _read(_or_none(units.peer_url))] = _setting(
+    url: Annotated[PeerAddress | None, _read(_or_none(_peer_url))] = _setting(
         "", "where to deliver: mllp://host:port; unset = messages wait in the queue, nothing is lost"
     )
     authority: Annotated[str, _read(units.namespace)]
@@ -96,7 +113,7 @@ class PeerSettings(BaseModel):
     control_id: Annotated[Literal["unique", "weak"], _read(units.one_of("unique", "weak"))] = _setting(
         "unique", "weak for senders whose MSH-10 repeats"
     )
-    encoding: Annotated[str | None, _read(_or_none(units.charset))] = _setting(
+    encoding: Annotated[str | None, _read(_or_none(_charset))] = _setting(
         "", "forces one charset; unset = MSH-18, else UTF-8 strictly, else Windows-1252"
     )
     max_bytes: Annotated[int, _read(units.size_within("1KiB", "64MiB"))] = _setting("1MiB", "largest frame that is taken")
@@ -258,7 +275,8 @@ def load(environ: Mapping[str, str]) -> Settings:
         shown = {row.name: _masked(row, texts.get(row.name, (row.default, ""))[0]) for row in settings_table()}
         for fault in error.errors(include_url=False, include_input=False):
             name = names[tuple(str(part) for part in fault["loc"])]
-            faults.append(f"{name}: {shown[name]!r} {fault['msg'].removeprefix('Value error, ')}")
+            text, what = repr(shown[name]), fault["msg"].removeprefix("Value error, ")
+            faults.append(f"{name}: {what}" if what.startswith((text, "the ")) else f"{name}: {text} {what}")
         raise SettingsError(sorted(faults)) from None
     if faults:
         raise SettingsError(sorted(faults))

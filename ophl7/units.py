@@ -5,7 +5,6 @@ Pure. Every function takes the text as written and raises ValueError with a sent
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ _FALSE = frozenset({"false", "0", "no", "off"})
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A host (name or IP address, without brackets) and a TCP port; port 0 of a listener picks a free one."""
+    """Where to listen: a host (name or IP address, IPv6 without brackets) and a TCP port; port 0 picks a free one."""
 
     host: str
     port: int
@@ -84,17 +83,12 @@ def delays(text: str) -> Retry:
 
 def listen_address(text: str) -> Address:
     """`host:port` or `[ipv6]:port` to listen on; port 0 picks a free one."""
-    return _address(text, example="127.0.0.1:2575, or 0.0.0.0:2575 for every network of this machine", lowest=0)
-
-
-def peer_url(text: str) -> Address:
-    """`mllp://host:port`. `mllps://` is refused in plain words until TLS is there."""
-    scheme, mark, rest = text.partition("://")
-    if mark and scheme.lower() == "mllps":
-        raise ValueError("asks for TLS, which is not there yet; use mllp:// over a protected network (VPN, tunnel)")
-    if not mark or scheme.lower() != "mllp":
-        raise ValueError("is no MLLP address; write mllp://host:port")
-    return _address(rest.removesuffix("/"), example="mllp://pm.example.org:2575", lowest=1)
+    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\s:/@\[\]]+)):(\d{1,5})", text, re.ASCII)
+    if match is None:
+        raise ValueError("is no host:port; write for example 127.0.0.1:2575, or 0.0.0.0:2575 for every network of this machine")
+    if int(match[3]) > 65535:
+        raise ValueError(f"names port {match[3]}; ports go from 0 to 65535")
+    return Address(match[1] or match[2], int(match[3]))
 
 
 def sqlite_path(text: str) -> str:
@@ -176,19 +170,6 @@ def namespace(text: str) -> str:
     return text
 
 
-def charset(text: str) -> str:
-    """A charset by any name that Python knows, as Python's own name for it."""
-    ascii_bytes = bytes(range(128))
-    try:
-        codec = codecs.lookup(text).name
-        faithful = ascii_bytes.decode(codec) == ascii_bytes.decode("ascii")
-    except (LookupError, ValueError):
-        raise ValueError("is no charset that is known here; write for example utf-8, windows-1252 or iso-8859-1") from None
-    if not faithful:
-        raise ValueError("moves the ASCII characters, so a frame could not be found in it; write for example utf-8")
-    return codec
-
-
 def events(text: str) -> frozenset[str]:
     """Message types, or types with their event (`ORU^R01`), between commas."""
     events = frozenset(words(text.upper()))
@@ -247,13 +228,3 @@ def _network_fault(item: str) -> str:
     except ValueError:
         return f"holds {item!r}, which is no address or network; write for example 192.0.2.7,198.51.100.0/24"
     return f"holds {item!r}, not a network itself; write {meant} for the network or {item.partition('/')[0]} for the address"
-
-
-def _address(text: str, *, example: str, lowest: int) -> Address:
-    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\s:/@\[\]]+)):(\d{1,5})", text, re.ASCII)
-    if match is None:
-        raise ValueError(f"is no host:port; write for example {example}")
-    port = int(match[3])
-    if not lowest <= port <= 65535:
-        raise ValueError(f"names port {port}; ports go from {lowest} to 65535")
-    return Address(match[1] or match[2], port)
