@@ -7,7 +7,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from ophl7.errors import Unreadable
-from ophl7.hl7v2.charset import choose, readable
+from ophl7.hl7v2.charset import UTF8_BOM, choose, readable
 from ophl7.hl7v2.delimiters import Delimiters, read_delimiters
 from ophl7.hl7v2.header import Header, read_header
 from ophl7.hl7v2.lines import split_lines, terminator
@@ -99,16 +99,7 @@ class Message:
             body = raw[_START.match(raw).end() :]  # type: ignore[union-attr]  # it matches nothing at least
             if body[:3] != b"MSH":
                 _refuse(raw)
-        msh18 = _charset_field(body)
-        if forced_encoding or msh18 or body is not raw or not body.isascii():
-            decoded = choose(body if not raw.startswith(b"\xef\xbb\xbf") else b"\xef\xbb\xbf" + body, forced_encoding, msh18)
-            text = decoded.text.removeprefix("\ufeff")
-            self.encoding = decoded.encoding
-            self.damaged = decoded.damaged
-        else:
-            text = body.decode("ascii")
-            self.encoding = "utf-8"
-            self.damaged = False
+        text, self.encoding, self.damaged = _decode(raw, body, forced_encoding)
         self.decoded = text
         self.terminator = mark = terminator(text)
         header_end = text.find(mark[0])
@@ -208,9 +199,7 @@ class Message:
             separator = self.delimiters.field
             names: dict[str, list[int]] = {}
             for index, line in enumerate(self.lines):
-                name = line[:3]
-                if line[3:4] != separator:
-                    name = line.split(separator, 1)[0]
+                name = line[:3] if line[3:4] == separator else line.split(separator, 1)[0]
                 if name in names:
                     names[name].append(index)
                 else:
@@ -229,6 +218,16 @@ def _refuse(raw: bytes) -> None:
     if raw.startswith(_WIDE):
         raise Unreadable("the message is in UTF-16; send it in UTF-8", error=102)
     raise Unreadable("the frame does not start with an MSH segment", error=100)
+
+
+def _decode(raw: bytes, body: bytes, forced: str | None) -> tuple[str, str, bool]:
+    """The text from MSH on, its charset, and whether some bytes did not fit."""
+    msh18 = _charset_field(body)
+    if not forced and not msh18 and body is raw and body.isascii():
+        return body.decode("ascii"), "utf-8", False  # what `choose` would say, for nearly every message
+    bom = UTF8_BOM if raw.startswith(UTF8_BOM) else b""
+    decoded = choose(bom + body, forced, msh18)
+    return decoded.text.removeprefix("\ufeff"), decoded.encoding, decoded.damaged
 
 
 def _charset_field(body: bytes) -> bytes:
@@ -252,7 +251,4 @@ def _digest(raw: bytes, separator: bytes, end: bytes, with_time: bool) -> bytes:
         fields[7] = b""
     if len(fields) > 6 and not with_time:
         fields[6] = b""
-    digest = blake2b(raw[:start], digest_size=16)
-    digest.update(separator.join(fields))
-    digest.update(raw[stop:])
-    return digest.digest()
+    return blake2b(raw[:start] + separator.join(fields) + raw[stop:], digest_size=16).digest()

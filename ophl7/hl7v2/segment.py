@@ -31,17 +31,17 @@ _SECURITY = 8  # MSH-8 may hold a password; it is forwarded, never shown (contra
 class Segment:
     """name; index: position in the message, from 0; raw: its text as sent, without terminator."""
 
-    __slots__ = ("_fields", "index", "message", "name", "raw")
+    __slots__ = ("_fields", "_marks", "index", "message", "name", "raw")
 
     def __init__(self, message: Message, index: int, raw: str) -> None:
         self.message = message
         self.index = index
         self.raw = raw
-        fields = raw.split(message.delimiters.field)
-        self._fields = fields
+        self._marks = marks = message.delimiters
+        self._fields = fields = raw.split(marks.field)
         self.name = fields[0]
         if fields[0] == "MSH":
-            fields.insert(1, message.delimiters.field)  # MSH-1 is the separator itself
+            fields.insert(1, marks.field)  # MSH-1 is the separator itself
             if len(fields) > _SECURITY:
                 fields[_SECURITY] = ""
 
@@ -60,17 +60,17 @@ class Segment:
     def canonical(self, number: int) -> str:
         """Field `number` rewritten in the standard delimiters; the same object where the message uses them already."""
         text = self.field(number)
-        if not text or self.message.delimiters is STANDARD:
+        if not text or self._marks is STANDARD:
             return text
         if self.name == "MSH" and number <= 2:
             return STANDARD.field if number == 1 else STANDARD.encoding_characters
-        return transcode(text, self.message.delimiters, STANDARD)
+        return transcode(text, self._marks, STANDARD)
 
     @property
     def canonical_line(self) -> str:
         """The whole segment in the standard delimiters."""
         if self.name != "MSH":
-            return transcode(self.raw, self.message.delimiters, STANDARD)
+            return transcode(self.raw, self._marks, STANDARD)
         rest = [self.canonical(number) for number in range(3, len(self._fields))]
         return STANDARD.field.join([self.name, STANDARD.encoding_characters, *rest])
 
@@ -79,17 +79,17 @@ class Segment:
         text = self.field(number)
         if not text:
             return []
-        mark = self.message.delimiters.repetition
+        mark = self._marks.repetition
         return text.split(mark) if mark and not (self.name == "MSH" and number <= 2) else [text]
 
     def components(self, text: str) -> list[str]:
         """The raw components of a repetition."""
-        mark = self.message.delimiters.component
+        mark = self._marks.component
         return text.split(mark) if mark else [text]
 
     def subcomponents(self, text: str) -> list[str]:
         """The raw subcomponents of a component."""
-        mark = self.message.delimiters.subcomponent
+        mark = self._marks.subcomponent
         return text.split(mark) if mark else [text]
 
     def value(self, path: str) -> Value:
@@ -114,21 +114,21 @@ class Segment:
         text = fields[number]
         if not text:
             return None
-        marks = self.message.delimiters
+        marks = self._marks
         if number <= 2 and self.name == "MSH":  # the delimiters themselves have no structure
             return text if repetition == 1 and component <= 1 and subcomponent <= 1 else None
         if text != _QUOTES:
-            text = _part(text, marks.repetition, repetition)
+            if repetition > 1 or marks.repetition in text:
+                text = _part(text, marks.repetition, repetition)
             if component and text != _QUOTES:
                 text = _part(text, marks.component, component)
                 if subcomponent and text != _QUOTES:
                     text = _part(text, marks.subcomponent, subcomponent)
         if not text:
             return None
-        return NULL if text == _QUOTES else self._read(text, marks)
-
-    def _read(self, text: str, marks: Delimiters) -> str:
-        if marks.escape and marks.escape in text and not _has_children(text, marks):
+        if text == _QUOTES:
+            return NULL
+        if marks.escape in text and not _has_children(text, marks):
             text = unescape(text, marks)
         return readable(text) if self.message.damaged else text
 
