@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from ophl7.engine.ports import Answer, AnswerError
 from ophl7.errors import LinkDown, Unreadable
-from ophl7.hl7v2 import answer as hl7_answer
+from ophl7.hl7v2.answer import read as read_answer
 from ophl7.mllp.framing import QUIET_SECONDS, Damaged, Framer, frame
 from ophl7.mllp.keepalive import keep_alive
 
@@ -88,7 +88,7 @@ class MllpSender:
         """Sends and waits for the answer whose MSA-2 is `control_id`; see `engine.ports.Sender`. Raises LinkDown."""
         raw = await self.exchange_raw(payload)
         try:
-            read = hl7_answer.read(raw)
+            read = read_answer(raw)
         except Unreadable as error:
             self._drop()
             raise LinkDown("garbage", f"{self._name} answered with something that is no HL7 acknowledgment: {error}") from error
