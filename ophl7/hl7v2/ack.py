@@ -74,7 +74,7 @@ def _form(  # noqa: PLR0917  # lru_cache takes positional arguments fastest
 ) -> _Form:
     number = _VERSIONS.get(version or "2.3", 25)
     written = tail[1] if version in _VERSIONS else ("2.5" if version else "2.3")
-    event = _CONTROLS.sub("", trigger)
+    event = trigger if trigger.isascii() and trigger.isalnum() else ""
     # MSH-9 grew with the versions: ACK, ACK^A08, from 2.4 on ACK^A08^ACK (domain 3.1).
     parts = ["ACK"] if number < 23 or not event else ["ACK", event] if number < 24 else ["ACK", event, "ACK"]
     kind = marks.component.join(parts)

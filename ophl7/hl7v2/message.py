@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from ophl7.errors import Unreadable
 from ophl7.hl7v2.charset import UTF8_BOM, choose, readable
@@ -191,7 +191,7 @@ class Message:
         if self._hl7 is None:
             import hl7  # noqa: PLC0415  # most processes never need it
 
-            self._hl7 = hl7.parse("\r".join(self.lines) + "\r")
+            self._hl7 = hl7.parse("\r".join([self._segment(0).raw, *self.lines[1:]]) + "\r")
         return self._hl7
 
     def _index(self) -> dict[str, list[int]]:
@@ -208,13 +208,14 @@ class Message:
         return self._names
 
     def _segment(self, index: int) -> Segment:
+        lines = self.lines  # first: it makes room for the segments
         segment = self._segments[index]
         if segment is None:
-            segment = self._segments[index] = Segment(self, index, self.lines[index])
+            segment = self._segments[index] = Segment(self, index, lines[index])
         return segment
 
 
-def _refuse(raw: bytes) -> None:
+def _refuse(raw: bytes) -> NoReturn:
     if raw.startswith(_WIDE):
         raise Unreadable("the message is in UTF-16; send it in UTF-8", error=102)
     raise Unreadable("the frame does not start with an MSH segment", error=100)

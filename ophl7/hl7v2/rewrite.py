@@ -52,12 +52,14 @@ def with_control_id(raw: bytes, control_id: str, forced_encoding: str | None = N
     """
     end = raw.find(b"\r")
     header = raw[:end]
-    # The short way: CR only, an ASCII header with MSH-10 in it. Everything else takes the road through the text.
-    if end > 0 and raw.startswith(b"MSH") and b"\n" not in raw and header.isascii() and _CONTROL_ID.fullmatch(control_id):
-        fields = header.split(raw[3:4], 10)
+    # The short way: CR only, the usual delimiters, an ASCII header with MSH-10 in it (and no ESC, which switches Japanese
+    # charsets). Everything else takes the road through the text.
+    plain = header.startswith(b"MSH|^~\\&|") and header.isascii() and b"\x1b" not in header
+    if end > 0 and plain and b"\n" not in raw and _CONTROL_ID.fullmatch(control_id):
+        fields = header.split(b"|", 10)
         if len(fields) > 9:
             fields[9] = control_id.encode("ascii")
-            body = raw[3:4].join(fields) + raw[end:]
+            body = b"|".join(fields) + raw[end:]
             if b"\r\r" not in body:
                 return body if body.endswith(b"\r") else body + b"\r"
     return rewrite(Message.parse_lenient(raw, forced_encoding), control_id, ())

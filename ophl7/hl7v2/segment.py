@@ -29,7 +29,11 @@ _SECURITY = 8  # MSH-8 may hold a password; it is forwarded, never shown (contra
 
 
 class Segment:
-    """name; index: position in the message, from 0; raw: its text as sent, without terminator."""
+    """One line of a message, never changed.
+
+    name; index: position in the message, from 0; raw: its text as sent, without terminator and without MSH-8. Where the
+    message is damaged, raw texts hold lone surrogates (charset.readable makes them storable); values never do.
+    """
 
     __slots__ = ("_fields", "_marks", "index", "message", "name", "raw")
 
@@ -42,14 +46,16 @@ class Segment:
         self.name = fields[0]
         if fields[0] == "MSH":
             fields.insert(1, marks.field)  # MSH-1 is the separator itself
-            if len(fields) > _SECURITY:
+            if len(fields) > _SECURITY and fields[_SECURITY]:
                 fields[_SECURITY] = ""
+                self.raw = marks.field.join([fields[0], *fields[2:]])
 
     def __repr__(self) -> str:
         return f"<Segment {self.name if self.name.isalnum() else '?'} {self.index}>"
 
-    def __len__(self) -> int:
-        """The number of the last field that is there."""
+    @property
+    def last_field(self) -> int:
+        """The number of the last field that is there, empty or not."""
         return len(self._fields) - 1
 
     def field(self, number: int) -> str:
