@@ -110,6 +110,9 @@ def run(wanted: argparse.Namespace) -> int:
     if in_memory(str(facts["filesystem"])):
         print("The databases would live in memory, where a durable write costs nothing: use --scratch.", file=sys.stderr)
         return 2
+    if not contenders(wanted.against, wanted.only, wanted.lines):
+        print("Nothing to measure: `other` needs --against.", file=sys.stderr)
+        return 2
     cores = None if wanted.no_pin else two_cores()
     terms = Terms(wanted.connections, wanted.seconds, wanted.seed, cores, wanted.scratch)
     facts |= {
