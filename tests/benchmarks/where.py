@@ -29,7 +29,7 @@ from .processes import HERE, StartFailed, started
 from .rooms import Stats, by_function, by_room, by_room_sampled, table
 from .rounds import Terms, load, two_cores, warm_up
 
-SAMPLES = 500  # a second, with py-spy
+SAMPLES = 100  # a second, with py-spy, which stops the process for each one
 
 
 def arguments() -> argparse.ArgumentParser:
