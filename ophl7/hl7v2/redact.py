@@ -34,5 +34,5 @@ def safe_control_id(text: str) -> str:
 def outline(message: Message) -> tuple[Outline, ...]:
     """The segments of a message by name and number of fields only."""
     return tuple(
-        Outline(segment.name if _SEGMENT.fullmatch(segment.name) else "???", segment.last_field) for segment in message.segments
+        Outline(segment.name if _SEGMENT.fullmatch(segment.name) else "???", len(segment)) for segment in message.segments
     )

@@ -53,10 +53,13 @@ class Segment:
     def __repr__(self) -> str:
         return f"<Segment {self.name if self.name.isalnum() else '?'} {self.index}>"
 
-    @property
-    def last_field(self) -> int:
+    def __len__(self) -> int:
         """The number of the last field that is there, empty or not."""
         return len(self._fields) - 1
+
+    def __bool__(self) -> bool:
+        """True: a segment without fields is there all the same."""
+        return True
 
     def field(self, number: int) -> str:
         """The raw text of field `number` with all its repetitions; "" when absent. MSH-8 is never shown."""
