@@ -1,0 +1,96 @@
+"""The command `ophl7`: one small module a verb, imported only when that verb is asked for.
+
+A verb is added by one line in VERBS; its module has the click command as `command`. Data goes to standard output, talk to
+standard error, and every listing has `--json`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+import click
+
+from ophl7 import __version__
+from ophl7.cli.exits import Exit
+from ophl7.errors import LinkDown, Ophl7Error, SettingsError
+
+# verb -> what it does, in the words of `ophl7 --help`. The module is ophl7.cli.VERB.
+VERBS: dict[str, str] = {
+    "serve": "Start the broker.",
+    "send": "Send messages to a listener and print its answers.",
+    "listen": "Receive messages on a test port and answer them.",
+    "config": "Show every setting, its value and where it came from.",
+    "health": "Ask the running broker whether it is ready.",
+    "version": "Show the version.",
+}
+
+
+class Verbs(click.Group):
+    """A group that knows its verbs' names and summaries without importing them: `ophl7 --help` stays quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """The verbs in the order in which people meet them."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """The verb's command, imported now; None when there is no such verb."""
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = import_module(f"ophl7.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """The list of verbs, without importing one."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="ophl7 %(version)s")
+def group() -> None:
+    """An HL7 v2 broker between a practice management system (PM) and an EMR.
+
+    Exit status: 0 ok, 1 usage, 2 configuration or start-up, 3 connection, 4 refused by the peer.
+    """
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command line and returns the exit status; what went wrong is told on standard error, without a traceback."""
+    try:
+        outcome = group.main(args=list(arguments), prog_name="ophl7", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return Exit.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        return Exit.INTERRUPTED
+    except SettingsError as error:
+        click.echo(f"ophl7 cannot start, {_count(len(error.faults))}:", err=True)
+        for fault in error.faults:
+            click.echo(f"  {fault}", err=True)
+        return Exit.CONFIGURATION
+    except LinkDown as error:
+        click.echo(f"{error.code} {error}", err=True)
+        return Exit.CONNECTION
+    except Ophl7Error as error:
+        click.echo(f"{error.code} {error}", err=True)
+        return Exit.CONFIGURATION
+    return outcome if isinstance(outcome, int) else Exit.OK
+
+
+def main() -> NoReturn:
+    """The entry point of the script `ophl7`."""
+    try:
+        status = run(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # `ophl7 config | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = Exit.OK
+    sys.exit(status)
+
+
+def _count(faults: int) -> str:
+    return "one setting is wrong" if faults == 1 else f"{faults} settings are wrong"

@@ -1,0 +1,16 @@
+"""What the exit status of every command means; scripts rely on these numbers."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """The exit status of `ophl7`."""
+
+    OK = 0
+    USAGE = 1
+    CONFIGURATION = 2  # or something else that stops the start
+    CONNECTION = 3
+    REFUSED = 4  # the peer answered, and not with AA or CA
+    INTERRUPTED = 130  # Ctrl-C, as shells count it
