@@ -295,6 +295,8 @@ def describe(environ: Mapping[str, str]) -> list[Shown]:
         else:
             default = system_timezone(environ) if row.default == SYSTEM_ZONE else row.default
             shown.append(Shown(row, default, "default"))
+    options = (Row(name, "", "an option of a plugin") for name in sorted(environ) if name.startswith(PLUGIN_PREFIX))
+    shown.extend(Shown(row, "(read by its plugin)", "environment") for row in options)
     return shown
 
 
@@ -361,8 +363,9 @@ def _read_secret(path: Path, name: str, row: Row, texts: dict[str, tuple[str, st
 
 
 def _unknown(name: str, known: list[str]) -> str:
-    near = get_close_matches(name, known, n=1, cutoff=0.0)
-    return f"{name}: there is no such setting; did you mean {near[0]}?"
+    plain = name.removesuffix("_FILE")  # only secrets can come from a file
+    near = plain if plain in known else get_close_matches(name, known, n=1, cutoff=0.0)[0]
+    return f"{name}: there is no such setting; did you mean {near}?"
 
 
 def _masked(row: Row, text: str) -> str:

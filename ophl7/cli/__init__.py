@@ -6,7 +6,6 @@ standard error, and every listing has `--json`.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -83,13 +82,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> NoReturn:
     """The entry point of the script `ophl7`."""
-    try:
-        status = run(sys.argv[1:])
-        sys.stdout.flush()
-    except BrokenPipeError:  # `ophl7 config | head`: the reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = Exit.OK
-    sys.exit(status)
+    sys.exit(run(sys.argv[1:]))
 
 
 def _count(faults: int) -> str:
