@@ -157,7 +157,7 @@ class MllpSender:
         except OSError as error:
             if f"[Errno {errno.ECONNREFUSED}]" in str(error):  # a name with several addresses: asyncio joins their texts
                 raise LinkDown("refused", "refuses connections: nothing listens there") from error
-            raise LinkDown("unreachable", f"cannot be reached: {error.strerror or error}") from error
+            raise LinkDown("unreachable", f"cannot be reached: {error.strerror or str(error) or 'it hung up'}") from error
         return link
 
     def _drop(self) -> None:

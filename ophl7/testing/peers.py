@@ -203,6 +203,7 @@ class ScriptedPeer:
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures: list[BaseException] = []
+        self._treated = 0
         self._changed = asyncio.Condition()
 
     @property
@@ -223,6 +224,11 @@ class ScriptedPeer:
         except TimeoutError as error:
             raise TimeoutError(f"{len(self.messages)} of {count} messages came within {limit:g} s") from error
         return self.payloads
+
+    async def settled(self, limit: float = LIMIT_SECONDS) -> None:
+        """Waits until every message that came has been treated to the end. Raises TimeoutError after `limit` seconds."""
+        async with asyncio.timeout(limit), self._changed:
+            await self._changed.wait_for(lambda: self._treated == len(self.messages))
 
     async def start(self) -> None:
         """Listens; after `stop`, on the same port again."""
@@ -274,6 +280,10 @@ class ScriptedPeer:
                     await behaviour(message)
                 except ConnectionError:
                     break  # the sender has gone meanwhile, which its own test looks at
+                finally:
+                    async with self._changed:
+                        self._treated += 1
+                        self._changed.notify_all()
         finally:
             await wire.close()
 
