@@ -15,7 +15,7 @@ PURE := ophl7/errors.py,ophl7/hl7v2/*,ophl7/domain/*,ophl7/mllp/framing.py,ophl7
 PURE_MIN := 95
 # Fast rooms are measured; whatever opens sockets, builds wheels or kills processes runs without a tracer.
 FAST := $(wildcard tests/unit tests/property tests/typing)
-NOT_FAST := $(addprefix --ignore=,$(FAST) tests/benchmarks)
+NOT_FAST := $(addprefix --ignore=,$(FAST))
 
 help:
 	@echo "make run      start the broker on the defaults (OPHL7_* in the environment change them)"

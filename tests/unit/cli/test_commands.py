@@ -155,17 +155,13 @@ def answering(status: int, body: bytes) -> Iterator[int]:
         server.server_close()
 
 
+WELL = b'{"ready": true, "checks": {"store": {"ok": true, "reason": null}}}'
+FULL = b'{"ready": false, "checks": {"store": {"ok": true, "reason": null}, "disk": {"ok": false, "reason": "full"}}}'
+
+
 @pytest.mark.parametrize(
-    ("http_status", "document", "exit_status", "said"),
-    [
-        (200, b'{"ready": true, "checks": {"store": {"ok": true, "reason": null}}}', Exit.OK, "ready\n"),
-        (
-            503,
-            b'{"ready": false, "checks": {"disk": {"ok": false, "reason": "full"}}}',
-            Exit.REFUSED,
-            "not ready\n  disk: full\n",
-        ),
-    ],
+    ("answer", "exit_status", "said"),
+    [((200, WELL), Exit.OK, "ready\n"), ((503, FULL), Exit.REFUSED, "not ready\n  disk: full\n")],
 )
 def test_health_says_what_the_broker_says(
     answer: tuple[int, bytes],
