@@ -125,9 +125,8 @@ def _explained(form: _Form, text: str, errors: Sequence[AckError]) -> str:
     summary = _words(_summary(text, errors), marks, _MSA_3_LENGTH)
     if version < 23:
         condition = _old_code(errors[0], marks, marks.component) if errors else ""
-        return (
-            "".join(f"{marks.field}{part}" for part in (summary, "", "", condition)) if condition else f"{marks.field}{summary}"
-        )
+        parts = [summary, "", "", condition] if condition else [summary] if summary else []
+        return "".join(marks.field + part for part in parts)
     answer = f"{marks.field}{summary}" if summary and version < 27 else ""
     if not errors:
         return answer

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-_BLANK = " \t\r\n\x00"
+_BLANK = " \t\r\n\x00\x0b\x1c"
+_TAIL = "\r\n\x00\x0b\x1c"  # behind the last segment: a terminator of another kind, or what is left of a frame in a file
 _SEGMENT_AFTER_LF = re.compile(r"\n[A-Z][A-Z0-9]{2}[^A-Za-z0-9\s]")
 
 
@@ -22,6 +23,8 @@ def terminator(text: str) -> str:
 
 def split_lines(text: str, end: str) -> list[str]:
     """The segments of `text` without terminators; blank lines are left out. `end`: what `terminator` said."""
+    if text and text[-1] in _TAIL:
+        text = text.rstrip(_TAIL)
     if end == "\n":
         lines = [line.strip("\r") for line in text.split("\n")] if "\r" in text else text.split("\n")
     elif "\n" in text:

@@ -1,0 +1,68 @@
+"""Bytes to text and back (domain 3.6)."""
+
+from __future__ import annotations
+
+import pytest
+
+from ophl7.errors import Unwritable
+from ophl7.hl7v2.charset import choose, codec, encode, readable
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("", None),
+        ("ASCII", None),
+        ("8859/1", "cp1252"),
+        ("ISO-8859-1", "cp1252"),
+        ("8859/15", "iso8859_15"),
+        ("ISO8859-15", "iso8859_15"),
+        ("UNICODE", "utf-8"),
+        ("UNICODE UTF-8\r", "utf-8"),
+        ("utf-8", "utf-8"),
+        ("windows-1252", "cp1252"),
+        ("UTF-16", None),
+        ("base64", None),
+        ("no such thing", None),
+    ],
+)
+def test_names_of_charsets(name: str, expected: str | None) -> None:
+    assert codec(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("raw", "forced", "msh18", "text", "encoding", "damaged"),
+    [
+        (b"plain", None, b"", "plain", "utf-8", False),
+        (b"plain", None, b"8859/1", "plain", "cp1252", False),
+        ("Mü".encode(), None, b"", "Mü", "utf-8", False),
+        (b"M\xfc", None, b"", "Mü", "cp1252", False),
+        (b"M\xfc\x80", None, b"8859/1", "Mü€", "cp1252", False),
+        (b"M\xfc", None, b"UNICODE UTF-8", "Mü", "cp1252", True),
+        ("Mü".encode() + b"\xc3", None, b"UNICODE UTF-8", "Mü\udcc3", "utf-8", True),
+        (b"M\xfc", "utf-8", b"8859/1", "M\udcfc", "utf-8", True),
+        (b"\x81", None, b"", "\udc81", "cp1252", True),
+        ("Mü".encode(), "cp1252", b"UNICODE UTF-8", "MÃ¼", "cp1252", False),
+        ("\ufeffMü".encode(), "cp1252", b"8859/1", "\ufeffMü", "utf-8", False),
+        ("山".encode("gb18030"), None, b"GB 18030-2000", "山", "gb18030", False),
+        ("山".encode("iso2022_jp"), None, b"ISO IR87", "山", "iso2022_jp", False),
+        (b"\xff\xff", None, b"GB 18030-2000", "ÿÿ", "cp1252", True),
+    ],
+)
+def test_the_charset_is_chosen_in_order_and_no_byte_is_lost(  # noqa: PLR0917
+    raw: bytes, forced: str | None, msh18: bytes, text: str, encoding: str, damaged: bool
+) -> None:
+    found = choose(raw, forced, msh18)
+    assert (found.text, found.encoding, found.damaged) == (text, encoding, damaged)
+    assert encode(found.text, found.encoding) == raw
+
+
+def test_a_character_that_the_charset_lacks_is_refused_and_never_becomes_a_question_mark() -> None:
+    with pytest.raises(Unwritable) as refused:
+        encode("name 山", "cp1252")
+    assert "U+5C71" in str(refused.value)
+    assert "name" not in str(refused.value)
+
+
+def test_text_for_a_database_holds_no_lone_surrogate() -> None:
+    assert readable("M\udcfcller") == "M\ufffdller"
