@@ -1,0 +1,111 @@
+"""What a handler may propose. A change is data: nothing happens until the rules have judged it and the batch is committed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from ophl7.domain.appointment import Appointment, Booking, Status
+from ophl7.domain.charge import Charge, ChargeLine, Fault
+from ophl7.domain.identifiers import Identifier
+from ophl7.domain.patient import Side
+from ophl7.hl7v2.message import Value
+
+Stream = Literal["record", "charges"]  # patient and schedule | charges: one does not wait for the other (decisions 8)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Base of all changes. kind: the name by which rules ask for it."""
+
+    kind: ClassVar[str] = "change"
+
+
+@dataclass(frozen=True, slots=True)
+class Receive(Change):
+    """The message itself, judged by its header before any handler runs. Proposed by the engine."""
+
+    kind: ClassVar[str] = "message.receive"
+    known: bool  # whether any handler is registered for its event
+
+
+@dataclass(frozen=True, slots=True)
+class CreatePatient(Change):
+    """A new patient. announced: by a registration event (A28 A04 A05 A01) rather than by an update of somebody unknown."""
+
+    kind: ClassVar[str] = "patient.create"
+    identifiers: tuple[Identifier, ...]
+    others: tuple[Identifier, ...]
+    fields: Mapping[str, Value]
+    announced: bool
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UpdatePatient(Change):
+    """What the message says of a known patient; the engine makes a SetField of each value that differs."""
+
+    kind: ClassVar[str] = "patient.update"
+    fields: Mapping[str, Value]
+    others: tuple[Identifier, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetField(Change):
+    """One field of a known patient gets another value. current: what the registry holds, None when nothing."""
+
+    kind: ClassVar[str] = "patient.field"
+    path: str
+    value: Value
+    current: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkIdentifier(Change):
+    """An id that is new to us, beside a known one of the same patient: how the EMR's chart id is learned (decisions 2)."""
+
+    kind: ClassVar[str] = "patient.link"
+    identifier: Identifier
+
+
+@dataclass(frozen=True, slots=True)
+class SetAppointment(Change):
+    """An appointment is added or changed. known: its row, if there is one. about_patient: whether the SIU carries a PID.
+
+    differing: against `known`, which of filler, patient, start, duration, status, resources.
+    """
+
+    kind: ClassVar[str] = "appointment.set"
+    booking: Booking
+    known: Appointment | None
+    about_patient: bool
+    origin: Side
+    default_status: Status
+    differing: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class AddCharge(Change):
+    """One FT1. known: the charge of the same identity that the ledger already has. faults: why it is incomplete (#41)."""
+
+    kind: ClassVar[str] = "charge.add"
+    line: ChargeLine
+    number: int  # its place in the message, from 0
+    known: Charge | None
+    faults: tuple[Fault, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver(Change):
+    """A copy of the message for a side, in a stream of its lane."""
+
+    kind: ClassVar[str] = "message.deliver"
+    to: Side
+    stream: Stream
+
+
+KINDS: Mapping[str, type[Change]] = {
+    change.kind: change
+    for change in (Receive, CreatePatient, UpdatePatient, SetField, LinkIdentifier, SetAppointment, AddCharge, Deliver)
+}

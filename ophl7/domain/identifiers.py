@@ -1,0 +1,103 @@
+"""Who is it: identifiers, and how a message names its patient (decisions 2).
+
+Only identifiers match, with their authority and type; never name and birth date (twins, siblings).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from ophl7.hl7v2.charset import readable
+from ophl7.hl7v2.escapes import unescape
+from ophl7.hl7v2.segment import Segment
+
+# The generic profile's key id: PID-3 repetitions of one of these types (CX.5, HL7 table 0203), or without a type.
+KEY_TYPES = frozenset({"MR", "PI", "PT", "MRN", ""})
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """One id of a patient: `value` as `authority` assigned it. type: CX.5, "" when not said."""
+
+    authority: str
+    value: str
+    type: str = ""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What makes it unique: (authority, value). The type is a remark."""
+        return (self.authority, self.value)
+
+    def __str__(self) -> str:
+        return f"{self.authority}:{self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPatient:
+    """How a message names its patient. keys: what may match, in message order; others: kept and shown, never matched."""
+
+    keys: tuple[Identifier, ...]
+    others: tuple[Identifier, ...]
+
+
+NOBODY = NamedPatient((), ())
+
+
+def identifier_from_cx(segment: Segment, text: str, default_authority: str) -> Identifier | None:
+    """One CX repetition as an identifier; None when it holds no id, or only the delete indicator.
+
+    A bare id has the peer's default authority (decisions 2). CX.4 may be an HD with a name, a universal id, or both.
+    """
+    parts = segment.components(text)
+    value = parts[0].strip()
+    if not value or value == '""':
+        return None
+    authority = ""
+    if len(parts) > 3 and parts[3]:
+        hd = segment.subcomponents(parts[3])
+        authority = hd[0].strip() or (hd[1].strip() if len(hd) > 1 else "")
+    kind = parts[4].strip() if len(parts) > 4 else ""
+    if segment.message.damaged:
+        value, authority, kind = readable(value), readable(authority), readable(kind)
+    return Identifier(authority or default_authority, unescape(value, segment.message.delimiters), kind)
+
+
+def named_patient(pid: Segment | None, default_authority: str) -> NamedPatient:
+    """The identifiers that a PID names: PID-3 repetitions of a key type, else PID-2 (decisions 2, `generic`)."""
+    if pid is None:
+        return NOBODY
+    keys: list[Identifier] = []
+    others: list[Identifier] = []
+    for repetition in pid.repetitions(3):
+        found = identifier_from_cx(pid, repetition, default_authority)
+        if found is None:
+            continue
+        target = keys if found.type in KEY_TYPES else others
+        if found not in target:
+            target.append(found)
+    if not keys:
+        for repetition in pid.repetitions(2):
+            found = identifier_from_cx(pid, repetition, default_authority)
+            if found is not None and found.type in KEY_TYPES:
+                keys.append(found)
+    return NamedPatient(tuple(keys), tuple(others))
+
+
+def stable_hash(text: str) -> int:
+    """A 63-bit number that is the same in every process: the built-in hash() is not."""
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "big") >> 1
+
+
+def subject_of(identifier: Identifier) -> int:
+    """The number under which a patient's messages are found, known or not: that of the first key id seen.
+
+    It is given before the patient exists, so what was held for an unknown id and what comes after its registration are
+    in one place.
+    """
+    return stable_hash(f"patient {identifier.authority}\x1f{identifier.value}")
+
+
+def subject_of_block(origin: str, reference: str) -> int:
+    """The same for an appointment that is not about a patient."""
+    return stable_hash(f"block {origin}\x1f{reference}")

@@ -1,0 +1,110 @@
+"""The patient as the broker knows it: identifiers, fields by HL7 path, what each side did to the chart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from ophl7.domain.identifiers import Identifier
+from ophl7.hl7v2.charset import readable
+from ophl7.hl7v2.message import NULL, Message, Segment, Value
+
+Side = Literal["pm", "emr"]
+
+# Identity fields: a patient is not created without them, and a delete indicator on one of them is held (#3, #11).
+NAME, BIRTH_DATE, SEX = "PID-5", "PID-7", "PID-8"
+
+# PID fields that are not the patient's own data: set id, and the id lists that have their own place.
+_NOT_FIELDS = frozenset({1, 3})
+
+# Repeating segments that are kept whole, as snapshots (domain 3.8): the set in a message replaces the one before.
+SNAPSHOT_SEGMENTS = ("PD1", "NK1", "GT1", "IN1", "IN2", "IN3", "AL1", "IAM", "DG1")
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """One row of the registry.
+
+    fields: HL7 path -> canonical text (`PID-5`; whole segments under their name, lines joined by CR).
+    lane: the set of patients joined by either redirect map (design, hard cases); alone, its own subject.
+    merged_pm, merged_emr: patient id of the survivor on that side. inactive_*: seconds since the epoch, or None.
+    """
+
+    id: int
+    subject: int
+    lane: int
+    identifiers: tuple[Identifier, ...]
+    fields: Mapping[str, str]
+    created_at: float
+    message: int
+    provisional: bool = False
+    merged_pm: int | None = None
+    merged_emr: int | None = None
+    inactive_pm: float | None = None
+    inactive_emr: float | None = None
+
+    def merged_into(self, side: Side) -> int | None:
+        """The survivor's patient id on that side."""
+        return self.merged_pm if side == "pm" else self.merged_emr
+
+    def retired_on(self, side: Side) -> bool:
+        """Whether that side merged this chart away."""
+        return self.merged_into(side) is not None
+
+    def inactive_on(self, side: Side) -> bool:
+        """Whether that side retired or inactivated this chart."""
+        return self.retired_on(side) or (self.inactive_pm if side == "pm" else self.inactive_emr) is not None
+
+    def identifier_of(self, authority: str) -> Identifier | None:
+        """The first id that this authority gave."""
+        return next((known for known in self.identifiers if known.authority == authority), None)
+
+
+def other_side(side: Side) -> Side:
+    """The other of the two."""
+    return "emr" if side == "pm" else "pm"
+
+
+def read_fields(message: Message) -> dict[str, Value]:
+    """What an ADT says about the patient: path -> canonical text, NULL (delete), never absent ones.
+
+    A snapshot segment whose first valued field is the delete indicator clears the set (domain 3.8).
+    """
+    said: dict[str, Value] = {}
+    pid = message.first("PID")
+    if pid is not None:
+        for number in range(2, len(pid) + 1):
+            if number in _NOT_FIELDS:
+                continue
+            text = pid.canonical(number)
+            if text:
+                said[f"PID-{number}"] = NULL if text == '""' else text
+    for name in SNAPSHOT_SEGMENTS:
+        segments = message.all(name)
+        if segments:
+            said[name] = _snapshot(segments)
+    if message.damaged:  # no database takes a lone surrogate; the bytes stay in the journal
+        return {path: readable(value) if isinstance(value, str) else value for path, value in said.items()}
+    return said
+
+
+def _snapshot(segments: tuple[Segment, ...]) -> Value:
+    if len(segments) == 1 and _is_cleared(segments[0]):
+        return NULL
+    return "\r".join(segment.canonical_line for segment in segments)
+
+
+def _is_cleared(segment: Segment) -> bool:
+    """One segment with the delete indicator in its first or key field clears the set; field 1 is mostly a set id."""
+    return any(segment.field(number) == '""' for number in (1, 2, 3))
+
+
+def same_field(left: str, right: str) -> bool:
+    """Whether two canonical values say the same: trailing separators and blanks around the value are no difference."""
+    return left == right or left.rstrip("^~& |") == right.rstrip("^~& |")
+
+
+def complete(identifiers: tuple[Identifier, ...], fields: Mapping[str, Value]) -> bool:
+    """Key id, name, birth date and sex: what a patient needs to be created from something other than a registration (#3)."""
+    return bool(identifiers) and all(isinstance(fields.get(path), str) for path in (NAME, BIRTH_DATE, SEX))

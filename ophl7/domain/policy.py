@@ -1,0 +1,37 @@
+"""The practice's set-up, as the rules need it: who owns what, and what each peer is like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from ophl7.domain.patient import Side
+
+
+@dataclass(frozen=True, slots=True)
+class PeerPolicy:
+    """What one peer is like. weak_control_ids: its MSH-10 repeat (#86). ignore_events: answered AA, no effect (#80)."""
+
+    authority: str
+    encoding: str | None = None
+    weak_control_ids: bool = False
+    ignore_events: frozenset[str] = frozenset()
+    forward_blocks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Who owns patients and schedule, and the practice's zone. processing_ids None: any MSH-11 is wanted."""
+
+    patient_authority: Side
+    schedule_authority: Side
+    zone: ZoneInfo
+    peers: Mapping[Side, PeerPolicy]
+    foreign_fields: Literal["strip", "reject", "hold"] = "strip"
+    processing_ids: frozenset[str] | None = field(default_factory=lambda: frozenset({"P"}))
+
+    def authority_of(self, side: Side) -> str:
+        """The assigning authority of ids that this side sends bare."""
+        return self.peers[side].authority

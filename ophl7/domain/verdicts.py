@@ -1,0 +1,96 @@
+"""What can be said of a proposed change: apply, strip, hold, reject (decisions 1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from ophl7.hl7v2.ack import Location
+
+
+class Outcome(IntEnum):
+    """Strictest last: reject > hold > strip > apply."""
+
+    APPLY = 0
+    STRIP = 1
+    HOLD = 2
+    REJECT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What a hold waits for (decisions 11).
+
+    key: `kind:what`, e.g. `patient:PM:7050`. reason: one sentence for a person, without patient data.
+    blocks: the object whose later messages must wait too (`charges:<lane>` ...), "" when it delays only itself.
+    """
+
+    key: str
+    reason: str
+    blocks: str = ""
+
+    @property
+    def kind(self) -> str:
+        """`patient`, `identity`, `handler` ..."""
+        return self.key.partition(":")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A rule's judgement on one change.
+
+    code: an application code of decisions 10 (`P01`), "" for a warning or refusal without one. error: table 0357 where the code
+    alone does not settle it. header: the header decided, so the answer is AR instead of AE (P2). row: of decisions.md.
+    """
+
+    outcome: Outcome
+    row: str = ""
+    code: str = ""
+    text: str = ""
+    error: int = 0
+    header: bool = False
+    location: Location | None = None
+    condition: Condition | None = None
+
+
+def apply(row: str = "", *, warning: str = "", text: str = "") -> Verdict:
+    """Take it. warning: W01 ... or "" with a text for a warning without a code."""
+    return Verdict(Outcome.APPLY, row, warning, text)
+
+
+def strip(row: str, text: str, *, code: str = "W01") -> Verdict:
+    """Leave this change out, take the rest; the value that was not taken becomes a drift row."""
+    return Verdict(Outcome.STRIP, row, code, text)
+
+
+def hold(row: str, key: str, reason: str, *, blocks: str = "") -> Verdict:
+    """Custody is taken (AA); the whole message waits for `key`."""
+    return Verdict(Outcome.HOLD, row, condition=Condition(key, reason, blocks), text=reason)
+
+
+def reject(
+    row: str, code: str, text: str, *, location: Location | None = None, error: int = 0, header: bool = False
+) -> Verdict:
+    """Refuse the whole message: AE, or AR where the header decided."""
+    return Verdict(Outcome.REJECT, row, code, text, error, header, location)
+
+
+class Reject(Exception):
+    """Raised by a handler or rule to refuse the message."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.text)
+        self.verdict = verdict
+
+    @classmethod
+    def because(cls, row: str, code: str, text: str, *, location: Location | None = None, error: int = 0) -> Reject:
+        """The usual way: `raise Reject.because("#41", "C01", "no FT1", error=100)`."""
+        return cls(reject(row, code, text, location=location, error=error))
+
+
+class Hold(Exception):
+    """Raised by a handler or rule to keep the message until a condition clears."""
+
+    def __init__(self, row: str, key: str, reason: str, *, blocks: str = "") -> None:
+        super().__init__(reason)
+        self.verdict = hold(row, key, reason, blocks=blocks)

@@ -1,0 +1,106 @@
+"""A message on the road: read once, with the keys of everything that it can touch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ophl7.domain.appointment import read_booking
+from ophl7.domain.charge import usable_ids
+from ophl7.domain.identifiers import NOBODY, NamedPatient, named_patient, subject_of, subject_of_block
+from ophl7.domain.patient import Side
+from ophl7.domain.policy import Policy
+from ophl7.engine.storage import HeldMessage, Keys
+from ophl7.errors import Unreadable
+from ophl7.hl7v2.message import Message
+
+
+@dataclass(slots=True)
+class Arrival:
+    """One message of a frame. message: None when it is unreadable, `trouble` then says why.
+
+    raw: the bytes of the whole frame; start, end: the member's place in it.
+    """
+
+    peer: Side
+    connection: int
+    received_at: float
+    raw: bytes
+    start: int
+    end: int
+    message: Message | None
+    trouble: Unreadable | None
+    named: NamedPatient
+    digest: bytes
+    subject: int | None
+    weak: bool
+
+    @property
+    def body(self) -> bytes:
+        """The member's own bytes."""
+        return self.raw if self.start == 0 and self.end == len(self.raw) else self.raw[self.start : self.end]
+
+
+def read_arrival(peer: Side, connection: int, received_at: float, raw: bytes, start: int, end: int, policy: Policy) -> Arrival:
+    """Reads a member's header and its names; never raises."""
+    body = raw if start == 0 and end == len(raw) else raw[start:end]
+    peer_policy = policy.peers[peer]
+    try:
+        message = Message.parse(body, peer_policy.encoding)
+    except Unreadable as trouble:
+        return Arrival(peer, connection, received_at, raw, start, end, None, trouble, NOBODY, b"", None, weak=False)
+    named = named_patient(message.first("PID"), peer_policy.authority)
+    weak = peer_policy.weak_control_ids or not message.control_id
+    return Arrival(
+        peer,
+        connection,
+        received_at,
+        raw,
+        start,
+        end,
+        message,
+        None,
+        named,
+        message.digest(weak),
+        _subject(peer, message, named),
+        weak,
+    )
+
+
+def read_held(held: HeldMessage, policy: Policy) -> Arrival:
+    """The same for a message in our custody."""
+    return read_arrival(held.peer, 0, held.received_at, held.raw, held.start, held.end, policy)
+
+
+def _subject(peer: Side, message: Message, named: NamedPatient) -> int | None:
+    if named.keys:
+        return subject_of(named.keys[0])
+    if message.type == "SIU":
+        booking = read_booking(message)
+        if booking is not None:
+            return subject_of_block(peer, booking.reference)
+    return None
+
+
+def collect_keys(arrival: Arrival, keys: Keys, policy: Policy) -> None:
+    """Adds what this message can touch: its duplicate, its patient, its appointment, its charges."""
+    message = arrival.message
+    if message is None:
+        return
+    if not arrival.weak:
+        keys.controls.add((arrival.peer, message.control_id, arrival.digest))
+    elif arrival.subject is not None:
+        authority, value = arrival.named.keys[0].key if arrival.named.keys else ("", "")
+        keys.last.add((arrival.peer, arrival.subject, authority, value))
+    for identifier in arrival.named.keys:
+        keys.identifiers.add(identifier.key)
+    if message.type == "SIU":
+        booking = read_booking(message)
+        if booking is not None:
+            origin = policy.schedule_authority if arrival.named.keys else arrival.peer
+            for reference in (booking.filler, booking.placer):
+                if reference:
+                    keys.appointments.add((origin, reference))
+    elif message.type == "DFT":
+        for transaction in usable_ids(message):
+            for identifier in arrival.named.keys:
+                keys.charges.add((*identifier.key, transaction))

@@ -1,0 +1,142 @@
+"""Messages in our custody: taken with AA, kept until a condition clears, judged again in the commit of its cause (decisions 11)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from ophl7.domain.policy import Policy
+from ophl7.domain.verdicts import hold
+from ophl7.engine.arrival import Arrival, collect_keys, read_held
+from ophl7.engine.effects import Effects
+from ophl7.engine.judging import Judge, describe, record_scope
+from ophl7.engine.ruling import Ruling
+from ophl7.engine.storage import DeliveryRow, HeldMessage, HoldRow, JournalUpdate, Keys
+from ophl7.engine.unit_of_work import UnitOfWork
+from ophl7.hl7v2.message import Message
+
+
+def take_custody(uow: UnitOfWork, arrival: Arrival, ruling: Ruling, number: int, at: float) -> None:
+    """One hold for each condition: the message leaves when all of them have cleared."""
+    held = HeldMessage(number, arrival.peer, arrival.raw, arrival.start, arrival.end, arrival.received_at)
+    present = {row.key for row in uow.holds_of(number)}
+    for condition in ruling.conditions.values():
+        if condition.key not in present:
+            uow.add_hold(
+                HoldRow(uow.ids.next("hold"), number, condition.key, condition.blocks, condition.reason, at, arrival.peer), held
+            )
+
+
+def failed_effects(arrival: Arrival, message: Message, ruling: Ruling, error: Exception) -> Ruling:
+    """An effect that cannot be written is a fault of ours: custody, and a person is told (#95)."""
+    held = Ruling(ruling.match)
+    reason = f"the effects could not be written: {describe(error)}"
+    held.note(hold("#95", "handler:engine", reason, blocks=record_scope(ruling.match, arrival, message)))
+    return held
+
+
+class Custody:
+    """Releases what waited."""
+
+    def __init__(self, judge: Judge, policy: Policy) -> None:
+        self._judge = judge
+        self._policy = policy
+
+    async def release(self, uow: UnitOfWork, cleared: Sequence[str], at: float) -> int:
+        """Judges again what waited for these conditions, oldest first. Returns how many messages left custody."""
+        waiting = sorted(
+            (uow.state.holds[number] for key in cleared for number in uow.holds_by_key.get(key, ())), key=lambda row: row.id
+        )
+        missing = {row.message for row in waiting if row.message not in uow.state.held}
+        if missing:
+            await uow.fetch(Keys(held=missing))
+        released = 0
+        for number in dict.fromkeys(row.message for row in waiting):
+            released += await self._judge_again(uow, number, at)
+        return released
+
+    async def _judge_again(self, uow: UnitOfWork, number: int, at: float) -> int:
+        """One message in custody. What it clears itself is released after it."""
+        arrival = read_held(uow.state.held[number], self._policy)
+        message = arrival.message
+        assert message is not None, "only readable messages are held"
+        keys = Keys()
+        collect_keys(arrival, keys, self._policy)
+        keys.controls.clear()  # the duplicate check is for what arrives
+        keys.last.clear()
+        await uow.fetch(keys)
+        uow.current = number
+        mark = uow.mark()
+        ruling = await self._judge.judge(uow, arrival, message)
+        effects = Effects(uow, self._policy, number, arrival.peer, message, at)
+        if ruling.state == "accepted":
+            try:
+                effects.apply(ruling)
+            except Exception as error:
+                uow.undo(mark)
+                ruling = failed_effects(arrival, message, ruling, error)
+        refused = ruling.deciding
+        if refused is not None:
+            # The sender has had its AA: a refusal that shows itself only now is work for a person, not a lost message (P9).
+            reason = f"refused at its release: {refused.code} {refused.text}"
+            ruling = Ruling(ruling.match)
+            ruling.note(hold(refused.row, f"refused:{number}", reason))
+        for row in uow.holds_of(number):
+            if row.key not in ruling.conditions:
+                uow.close_hold(row, at, "released")
+        if ruling.state == "held":
+            take_custody(uow, arrival, ruling, number, at)
+            return 0
+        row_number, reason, _ = headline(ruling)
+        subject = subject_in_journal(ruling, arrival, effects)
+        uow.rows.updates.append(
+            JournalUpdate(number, ruling.state, subject, row_number, reason or "released", detail(ruling, effects.deliveries))
+        )
+        return 1 + (await self.release(uow, effects.cleared, at) if effects.cleared else 0)
+
+
+def subject_in_journal(ruling: Ruling, arrival: Arrival, effects: Effects | None) -> int | None:
+    """Under whom the message is found: the patient's own subject where he is known, also by an id that is not his first."""
+    if effects is not None and effects.patient is not None:
+        return effects.patient.subject
+    if ruling.match.patient is not None:
+        return ruling.match.patient.subject
+    return arrival.subject
+
+
+def headline(ruling: Ruling) -> tuple[str, str, str]:
+    """The row of decisions.md, one sentence and the code that stand in the journal."""
+    deciding = ruling.deciding
+    if deciding is not None:
+        return deciding.row, deciding.text, deciding.code
+    if ruling.ignored is not None:
+        return ruling.ignored.row, ruling.ignored.text, ""
+    if ruling.conditions:
+        return ruling.hold_row, "; ".join(condition.reason for condition in ruling.conditions.values()), ""
+    if ruling.warnings:
+        first = ruling.warnings[0]
+        return first.row, first.text, first.code
+    return (
+        next((judged.verdict.row for judged in ruling.judged if judged.verdict is not None and judged.verdict.row), ""),
+        "",
+        "",
+    )
+
+
+def detail(ruling: Ruling, deliveries: Sequence[DeliveryRow]) -> str:
+    """The provenance row: each change with its verdict, each copy with its destination. JSON, for the journal only."""
+    changes: list[list[str]] = []
+    for judged in ruling.judged:
+        change, verdict = judged.change, judged.verdict
+        line = [change.kind, getattr(change, "path", ""), "apply", ""]
+        if verdict is not None:
+            line[2:] = [verdict.outcome.name.lower(), verdict.row, verdict.code, verdict.text]
+        changes.append(line)
+    found: dict[str, object] = {"changes": changes}
+    if deliveries:
+        found["deliveries"] = [[row.id, row.destination, row.control_id] for row in deliveries]
+    if ruling.conditions:
+        found["waits_for"] = list(ruling.conditions)
+    if ruling.warnings:
+        found["warnings"] = [[verdict.row, verdict.code, verdict.text] for verdict in ruling.warnings]
+    return json.dumps(found, separators=(",", ":"))

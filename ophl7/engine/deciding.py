@@ -1,0 +1,258 @@
+"""Decides one message and writes down everything that follows from it: answer, journal, effects, custody, releases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from ophl7.domain.charge import ChargeState, read_charge, usable_ids
+from ophl7.domain.patient import Side
+from ophl7.domain.policy import Policy
+from ophl7.domain.verdicts import apply
+from ophl7.engine.answers import answer_damaged, answer_ruling, answer_unreadable
+from ophl7.engine.arrival import Arrival
+from ophl7.engine.custody import Custody, detail, failed_effects, headline, subject_in_journal, take_custody
+from ophl7.engine.effects import Effects, new_charge
+from ophl7.engine.frames import NO_MEMBERS, Frame
+from ophl7.engine.judging import Judge
+from ophl7.engine.ports import Damage
+from ophl7.engine.ruling import Ruling
+from ophl7.engine.storage import ChargeUpdate, JournalRow, MessageState, Seen
+from ophl7.engine.unit_of_work import UnitOfWork
+from ophl7.errors import StoreRefused
+from ophl7.hl7v2.message import Message
+
+# A copy is a duplicate only within this time (#84).
+DUPLICATE_WINDOW = 7 * 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What became of a message. answer: the bytes to send back, None for no answer. For logs and metrics: nothing of a patient."""
+
+    message: int
+    peer: Side
+    connection: int
+    event: str
+    control_id: str
+    size: int
+    state: MessageState
+    ack_code: str
+    row: str
+    code: str
+    answer: bytes | None
+    released: int = 0
+    failed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What the journal says of one message besides what came. The fields are those of JournalRow and Decision."""
+
+    number: int
+    state: MessageState
+    code: str
+    answer: bytes | None
+    row: str
+    reason: str
+    app_code: str = ""
+    repeats: int | None = None
+    subject: int | None = None
+    detail: str = ""
+    failed: str = ""
+
+
+class Decider:
+    """Steps 4 to 9 of the road for one message of the open batch."""
+
+    def __init__(self, judge: Judge, policy: Policy, now: Callable[[], datetime]) -> None:
+        self._judge = judge
+        self._custody = Custody(judge, policy)
+        self._policy = policy
+        self._now = now
+
+    async def decide(self, uow: UnitOfWork, arrival: Arrival) -> Decision:
+        """Judges a message and writes its rows into the unit of work."""
+        number = uow.ids.next("journal")
+        when = self._now()
+        message = arrival.message
+        if message is None:
+            assert arrival.trouble is not None, "a message that was not read says why"
+            code, answer = answer_unreadable(arrival, arrival.trouble, uow.ids.control_id("A", number), when, self._policy.zone)
+            return self._enter(uow, arrival, _Entry(number, "error", code, answer, "#90", str(arrival.trouble)))
+        if message.type == "ACK":
+            return self._enter(uow, arrival, _Entry(number, "ignored", "", None, "#93", "an ACK is never answered"))
+        earlier = self._earlier(uow, arrival, message)
+        if earlier is not None and earlier.positive:
+            row, reason = "#86" if arrival.weak else "#84", f"the same as message {earlier.message}"
+            entry = _Entry(number, "duplicate", earlier.ack_code, earlier.answer, row, reason, repeats=earlier.message)
+            return self._enter(uow, arrival, entry)
+        return await self._decide_new(uow, arrival, message, number, when, earlier)
+
+    def quarantine(self, uow: UnitOfWork, frame: Frame, damage: Damage) -> Decision:
+        """A frame that is not one block is kept and answered, never judged (#90b, #91); so is one without members or with too many."""
+        number = uow.ids.next("journal")
+        head = frame.source.payload
+        state: MessageState = "error"
+        code, answer, row = "", None, "#90b"
+        if damage is NO_MEMBERS:
+            state, row = "ignored", "batch"  # its envelope is answered all the same
+        elif damage.answer:
+            code, answer = answer_damaged(head, damage, uow.ids.control_id("A", number), self._now(), self._policy.zone)
+            row = {"too_big": "#91", "too_many": "batch"}.get(damage.reason, row)
+        uow.rows.journal.append(
+            JournalRow(
+                id=number,
+                peer=frame.peer,
+                connection=frame.connection,
+                received_at=frame.source.received_at,
+                event="",
+                control_id="",
+                digest=b"",
+                state=state,
+                ack_code=code,
+                answer=answer,
+                row=row,
+                reason=damage.reason,
+                subject=None,
+                repeats=None,
+                raw=head,
+                start=0,
+                end=len(head),
+                detail="",
+            )
+        )
+        return Decision(number, frame.peer, frame.connection, "", "", len(head), state, code, row, "", answer)
+
+    def keep(self, uow: UnitOfWork, arrival: Arrival, ruling: Ruling) -> Decision:
+        """Custody without judgement, for a message that cannot be decided here (#95): AA, and a person is told."""
+        number = uow.ids.next("journal")
+        when = self._now()
+        message = arrival.message
+        if message is None:
+            raise StoreRefused("an unreadable message could not be written")
+        take_custody(uow, arrival, ruling, number, when.timestamp())
+        code, answer = answer_ruling(message, ruling, uow.ids.control_id("A", number), when, self._policy.zone)
+        return self._enter(uow, arrival, _Entry(number, "held", code, answer, *headline(ruling), detail=detail(ruling, ())))
+
+    # -- a message of its own ------------------------------------------------------------------------------------------
+
+    async def _decide_new(
+        self, uow: UnitOfWork, arrival: Arrival, message: Message, number: int, when: datetime, earlier: Seen | None
+    ) -> Decision:
+        at = when.timestamp()
+        uow.current = number
+        mark = uow.mark()
+        ruling = await self._judge.judge(uow, arrival, message)
+        if not arrival.weak and (arrival.peer, message.control_id) in uow.state.reused and earlier is None:
+            ruling.note(apply("#85", warning="W04", text="the control id was used before for another message"))
+        effects: Effects | None = None
+        if ruling.state == "accepted":
+            effects = Effects(uow, self._policy, number, arrival.peer, message, at)
+            try:
+                effects.apply(ruling)
+            except Exception as error:
+                uow.undo(mark)
+                ruling, effects = failed_effects(arrival, message, ruling, error), None
+        if ruling.state == "held":
+            take_custody(uow, arrival, ruling, number, at)
+        if message.type == "DFT" and arrival.peer == "emr" and ruling.state in ("held", "rejected"):
+            self._report_charges(uow, arrival, message, ruling, number, repeated=earlier is not None)
+        if earlier is not None and ruling.state != "rejected" and message.type == "DFT":
+            self._supersede(uow, arrival, message, ruling, earlier.message)
+        code, answer = answer_ruling(message, ruling, uow.ids.control_id("A", number), when, self._policy.zone)
+        entry = _Entry(
+            number,
+            ruling.state,
+            code,
+            answer,
+            *headline(ruling),
+            repeats=earlier.message if earlier is not None else None,
+            subject=subject_in_journal(ruling, arrival, effects),
+            detail=detail(ruling, effects.deliveries if effects is not None else ()),
+            failed=next((condition.key for condition in ruling.conditions.values() if condition.kind == "handler"), ""),
+        )
+        decision = self._enter(uow, arrival, entry)
+        if effects is None or not effects.cleared:
+            return decision
+        return replace(decision, released=await self._custody.release(uow, effects.cleared, at))
+
+    def _report_charges(
+        self, uow: UnitOfWork, arrival: Arrival, message: Message, ruling: Ruling, number: int, *, repeated: bool
+    ) -> None:
+        """Money is never dropped: the charges of a DFT that is held or refused stand in the ledger too (P8, #43)."""
+        state: ChargeState = "held" if ruling.state == "held" else "rejected"
+        if repeated and state == "rejected":
+            return  # the same message again, refused again: counted once (#84b)
+        subject = subject_in_journal(ruling, arrival, None) or 0
+        usable = usable_ids(message)
+        for line, ft1 in enumerate(message.all("FT1")):
+            charge = new_charge(uow, number, line, subject, read_charge(message, ft1, usable), state)
+            uow.add_charge(charge, None)
+
+    def _supersede(self, uow: UnitOfWork, arrival: Arrival, message: Message, ruling: Ruling, earlier: int) -> None:
+        subject = subject_in_journal(ruling, arrival, None) or 0
+        for line in range(len(message.all("FT1"))):
+            uow.rows.charge_updates.append(ChargeUpdate(earlier, line, "superseded", subject, None))
+
+    def _earlier(self, uow: UnitOfWork, arrival: Arrival, message: Message) -> Seen | None:
+        """The same message, if it came before: by control id and digest (#84), or as the last of its lane (#86)."""
+        if arrival.weak:
+            if arrival.subject is None:
+                return None
+            last = uow.state.last.get((arrival.peer, arrival.subject))
+            return last if last is not None and last.digest == arrival.digest else None
+        seen = uow.state.controls.get((arrival.peer, message.control_id, arrival.digest))
+        if seen is None or arrival.received_at - seen.received_at > DUPLICATE_WINDOW:
+            return None
+        return seen
+
+    @staticmethod
+    def _enter(uow: UnitOfWork, arrival: Arrival, entry: _Entry) -> Decision:
+        """The journal row: what came, what was decided, what was answered. A second copy, in this batch or later, meets it."""
+        message = arrival.message
+        event = message.event if message is not None else ""
+        control_id = message.control_id if message is not None else ""
+        uow.rows.journal.append(
+            JournalRow(
+                id=entry.number,
+                peer=arrival.peer,
+                connection=arrival.connection,
+                received_at=arrival.received_at,
+                event=event,
+                control_id=control_id,
+                digest=arrival.digest,
+                state=entry.state,
+                ack_code=entry.code,
+                answer=entry.answer,
+                row=entry.row,
+                reason=entry.reason,
+                subject=entry.subject if entry.subject is not None else arrival.subject,
+                repeats=entry.repeats,
+                raw=arrival.raw,
+                start=arrival.start,
+                end=arrival.end,
+                detail=entry.detail,
+            )
+        )
+        if entry.state != "duplicate" and message is not None and entry.answer is not None:
+            seen = Seen(entry.number, arrival.digest, arrival.received_at, entry.code in {"AA", "CA"}, entry.code, entry.answer)
+            if not arrival.weak:
+                uow.remember(arrival.peer, control_id, arrival.digest, seen)
+            if arrival.subject is not None and (arrival.peer, arrival.subject) in uow.state.last:
+                uow.put(uow.state.last, (arrival.peer, arrival.subject), seen)
+        return Decision(
+            message=entry.number,
+            peer=arrival.peer,
+            connection=arrival.connection,
+            event=event,
+            control_id=control_id,
+            size=arrival.end - arrival.start,
+            state=entry.state,
+            ack_code=entry.code,
+            row=entry.row,
+            code=entry.app_code,
+            answer=entry.answer,
+            failed=entry.failed,
+        )

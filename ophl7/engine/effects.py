@@ -1,0 +1,210 @@
+"""Turns an accepted ruling into rows: the registry, the schedule, the ledger, drift, and the copies to deliver."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ophl7.domain.appointment import Appointment, Progress, starts_at
+from ophl7.domain.changes import (
+    AddCharge,
+    CreatePatient,
+    Deliver,
+    LinkIdentifier,
+    SetAppointment,
+    SetField,
+)
+from ophl7.domain.charge import Charge, ChargeLine, ChargeState
+from ophl7.domain.identifiers import Identifier, subject_of, subject_of_block
+from ophl7.domain.patient import Patient, Side
+from ophl7.domain.policy import Policy
+from ophl7.domain.verdicts import Outcome
+from ophl7.engine.outgoing import render
+from ophl7.engine.ruling import Judged, Ruling
+from ophl7.engine.storage import DeliveryRow, DriftRow
+from ophl7.engine.unit_of_work import UnitOfWork
+from ophl7.hl7v2 import timestamps
+from ophl7.hl7v2.message import Message
+
+
+class Effects:
+    """Applies one message's changes. `cleared` then names the conditions that it has met for messages in custody."""
+
+    def __init__(self, uow: UnitOfWork, policy: Policy, number: int, peer: Side, message: Message, at: float) -> None:
+        """number: the message's journal id; at: seconds since the epoch, when it is decided."""
+        self._uow = uow
+        self._policy = policy
+        self._number = number
+        self._peer = peer
+        self._message = message
+        self._at = at
+        self.cleared: list[str] = []
+        self.deliveries: list[DeliveryRow] = []
+        self.patient: Patient | None = None  # as he is afterwards, None when the message is about none
+
+    def apply(self, ruling: Ruling) -> None:
+        """Writes everything that the ruling takes."""
+        patient = self.patient = self._record(ruling)
+        for judged in ruling.judged:
+            if judged.applies and isinstance(judged.change, SetAppointment):
+                self._schedule(judged.change, patient)
+        delivery: int | None = None
+        for judged in ruling.judged:
+            if judged.applies and isinstance(judged.change, Deliver):
+                delivery = self._deliver(judged.change, ruling, patient)
+        for judged in ruling.judged:
+            if isinstance(judged.change, AddCharge) and patient is not None and judged.applies:
+                self._charge(judged.change, patient.subject, "sent", delivery)
+
+    # -- patients -----------------------------------------------------------------------------------------------------
+
+    def _record(self, ruling: Ruling) -> Patient | None:
+        patient = ruling.match.patient
+        fields: dict[str, str] | None = None
+        for judged in ruling.judged:
+            change = judged.change
+            if isinstance(change, SetField):
+                if patient is None:
+                    continue
+                if not judged.applies:
+                    self._drift(judged, change, patient)
+                    continue
+                if fields is None:
+                    fields = dict(patient.fields)
+                if isinstance(change.value, str):
+                    fields[change.path] = change.value
+                else:
+                    fields.pop(change.path, None)
+            elif isinstance(change, CreatePatient) and judged.applies:
+                patient = self._create(change)
+            elif isinstance(change, LinkIdentifier) and judged.applies and patient is not None:
+                patient = self._link(change.identifier, patient)
+        if patient is not None and fields is not None:
+            patient = replace(patient, fields=fields, message=self._number)
+            self._uow.save_patient(patient)
+        return patient
+
+    def _create(self, change: CreatePatient) -> Patient:
+        subject = subject_of(change.identifiers[0])
+        fields = {path: value for path, value in change.fields.items() if isinstance(value, str)}
+        patient = Patient(
+            id=self._uow.ids.next("patient"),
+            subject=subject,
+            lane=subject,
+            identifiers=(*change.identifiers, *change.others),
+            fields=fields,
+            created_at=self._at,
+            message=self._number,
+        )
+        self._uow.save_patient(patient)
+        for identifier in change.identifiers:
+            self._uow.link(identifier, patient)
+            self.cleared.append(f"patient:{identifier}")
+        return patient
+
+    def _link(self, identifier: Identifier, patient: Patient) -> Patient:
+        patient = replace(patient, identifiers=(*patient.identifiers, identifier), message=self._number)
+        self._uow.save_patient(patient)
+        self._uow.link(identifier, patient)
+        self.cleared.append(f"patient:{identifier}")
+        return patient
+
+    def _drift(self, judged: Judged, change: SetField, patient: Patient) -> None:
+        verdict = judged.verdict
+        if verdict is None or verdict.outcome is not Outcome.STRIP:
+            return
+        self._uow.rows.drift.append(
+            DriftRow(
+                id=self._uow.ids.next("drift"),
+                message=self._number,
+                patient=patient.id,
+                peer=self._peer,
+                field=change.path,
+                offered=change.value if isinstance(change.value, str) else '""',
+                kept=change.current,
+                rule=verdict.row,
+                at=self._at,
+            )
+        )
+
+    # -- schedule -----------------------------------------------------------------------------------------------------
+
+    def _schedule(self, change: SetAppointment, patient: Patient | None) -> None:
+        said, known = change.booking, change.known
+        number = known.id if known is not None else self._uow.ids.next("appointment")
+        status = said.status or (known.status if known is not None else change.default_status)
+        progress = known.progress if known is not None else ()
+        if known is None or status != known.status:
+            progress = (*progress, Progress(status, self._said_at(), self._number))
+        start = said.start or (known.start if known is not None else "")
+        subject = patient.subject if patient is not None else subject_of_block(change.origin, said.reference)
+        self._uow.save_appointment(
+            Appointment(
+                id=number,
+                origin=change.origin,
+                filler=said.filler or (known.filler if known is not None else ""),
+                placer=said.placer or (known.placer if known is not None else ""),
+                subject=subject,
+                patient=patient.id if patient is not None else None,
+                start=start,
+                starts_at=starts_at(start, self._policy.zone),
+                duration=said.duration or (known.duration if known is not None else ""),
+                status=status,
+                status_raw=said.status_raw or (known.status_raw if known is not None else ""),
+                resources=said.resources or (known.resources if known is not None else ()),
+                progress=progress,
+                message=self._number,
+            )
+        )
+
+    def _said_at(self) -> float:
+        """When the sender says that it happened: EVN-2, else MSH-7, else when we took it."""
+        for text in (self._message.text("EVN-2"), self._message.sent_at_text):
+            if text:
+                read = timestamps.parse(text, self._policy.zone)
+                if read is not None:
+                    return read.instant.timestamp()
+        return self._at
+
+    # -- deliveries and charges ---------------------------------------------------------------------------------------
+
+    def _deliver(self, change: Deliver, ruling: Ruling, patient: Patient | None) -> int:
+        number = self._uow.ids.next("delivery")
+        control_id = self._uow.ids.control_id("D", number)
+        lane = patient.lane if patient is not None else self._block_lane(ruling)
+        body = render(self._message, self._peer, control_id, ruling, patient, self._policy)
+        row = DeliveryRow(number, change.to, lane, change.stream, self._number, control_id, "queued", body, self._at)
+        self._uow.rows.deliveries.append(row)
+        self.deliveries.append(row)
+        return number
+
+    def _block_lane(self, ruling: Ruling) -> int:
+        """An appointment without a patient is a lane of its own; anything else without a patient is one by its message."""
+        for judged in ruling.judged:
+            if isinstance(judged.change, SetAppointment):
+                return subject_of_block(judged.change.origin, judged.change.booking.reference)
+        return subject_of_block(self._peer, f"message {self._number}")
+
+    def _charge(self, change: AddCharge, subject: int, state: ChargeState, delivery: int | None) -> None:
+        charge = new_charge(self._uow, self._number, change.number, subject, change.line, state)
+        self._uow.add_charge(charge, delivery)
+
+
+def new_charge(uow: UnitOfWork, message: int, number: int, subject: int, line: ChargeLine, state: ChargeState) -> Charge:
+    """A ledger row. An FT1-2 that identifies nothing is kept in the journal only: it must never match another charge (#57)."""
+    return Charge(
+        id=uow.ids.next("charge"),
+        message=message,
+        line=number,
+        subject=subject,
+        transaction_id=line.transaction_id if line.usable_id else "",
+        kind=line.kind,
+        date=line.date,
+        procedure=line.procedure,
+        modifiers=line.modifiers,
+        units=line.units,
+        diagnoses=line.diagnoses,
+        amount=line.amount,
+        visit=line.visit,
+        content=line.content,
+        state=state,
+    )

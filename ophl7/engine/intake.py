@@ -1,0 +1,296 @@
+"""The batch loop: takes what waits, loads, decides, commits once, answers. At most one batch is open at a time.
+
+Envelopes, the outbox's delivery marks and operators' acts all go through here, so one commit (one fsync) serves whoever waits.
+It never waits to fill a batch: under load the batch forms by itself while the one before is being committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from time import perf_counter
+from typing import Protocol
+
+from ophl7.domain.patient import Side
+from ophl7.domain.policy import Policy
+from ophl7.domain.verdicts import hold
+from ophl7.engine.arrival import Arrival, collect_keys
+from ophl7.engine.deciding import Decider, Decision
+from ophl7.engine.frames import Frame, join_answers, read_frame
+from ophl7.engine.judging import describe, record_scope
+from ophl7.engine.matching import NO_MATCH
+from ophl7.engine.ports import Clock, Envelope
+from ophl7.engine.ruling import Ruling
+from ophl7.engine.storage import AuditRow, DeliveryMark, DeliveryRow, Keys, Rows, Store
+from ophl7.engine.unit_of_work import Ids, UnitOfWork
+from ophl7.errors import StoreAway, StoreRefused
+
+# A batch is what waits, but never more frames than this: it bounds how long an answer waits for its neighbours.
+MOST_FRAMES = 128
+
+# Up to this many frames the rows are read on the loop: a hop to the store's thread would cost more than the reading.
+FEW_FRAMES = 4
+
+_PROBE_SECONDS = 0.5
+
+
+class Observer(Protocol):
+    """Told afterwards what happened, for logs and metrics. It cannot change the outcome."""
+
+    def decided(self, decision: Decision) -> None:
+        """One message was committed; its answer leaves now."""
+
+    def committed(self, frames: int, seconds: float) -> None:
+        """One batch went to disk. seconds: load, judging and commit."""
+
+    def store_away(self, reason: str) -> None:
+        """The database cannot be written: nothing is accepted until it can."""
+
+    def store_back(self) -> None:
+        """The database can be written again."""
+
+    def failed_alone(self, peer: str, reason: str) -> None:
+        """A message could not be written although the database works; it is in custody."""
+
+
+class Outlet(Protocol):
+    """The outbox, as the batch loop sees it."""
+
+    def feed(self, rows: Sequence[tuple[DeliveryRow, bytes | None]]) -> None:
+        """New deliveries, committed; with each its bytes where they are at hand."""
+
+    def marked(self, marks: Sequence[DeliveryMark]) -> None:
+        """These marks are on disk: their lanes may go on."""
+
+
+class Engine:
+    """The intake of both listeners and the owner of the store's two calls."""
+
+    def __init__(
+        self, store: Store, decider: Decider, policy: Policy, clock: Clock, ids: Ids, outlet: Outlet, observer: Observer
+    ) -> None:
+        self._store = store
+        self._decider = decider
+        self._policy = policy
+        self._clock = clock
+        self._ids = ids
+        self._outlet = outlet
+        self._observer = observer
+        self._frames: deque[Envelope] = deque()
+        self._marks: deque[DeliveryMark] = deque()
+        self._audit: deque[AuditRow] = deque()
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closed: set[str] = set()
+        self._on_connected: Callable[[Side], None] = lambda _peer: None
+        self._on_away: Callable[[], None] = lambda: None
+        self.extra_reads = 0
+
+    def bind(self, *, on_connected: Callable[[Side], None], on_away: Callable[[], None]) -> None:
+        """Who is told of an inbound connection (the peer's link), and who closes all connections when the store is away."""
+        self._on_connected = on_connected
+        self._on_away = on_away
+
+    # -- what others call ---------------------------------------------------------------------------------------------
+
+    def offer(self, envelope: Envelope) -> bool:
+        """Takes an envelope. False while anything forbids it: close without an answer (#94)."""
+        if self._closed:
+            return False
+        self._frames.append(envelope)
+        self._work()
+        return True
+
+    def connected(self, peer: str) -> None:
+        """A peer opened a connection."""
+        self._on_connected("pm" if peer == "pm" else "emr")
+
+    def mark(self, mark: DeliveryMark) -> None:
+        """What became of a delivery; it rides in the next commit."""
+        self._marks.append(mark)
+        self._work()
+
+    def audit(self, row: AuditRow) -> None:
+        """Who did what; it rides in the next commit."""
+        self._audit.append(row)
+        self._work()
+
+    def close_for(self, reason: str) -> None:
+        """Nothing is accepted any more for this reason: `draining`, `disk`, `store`."""
+        self._closed.add(reason)
+
+    def open_for(self, reason: str) -> None:
+        """This reason is gone."""
+        self._closed.discard(reason)
+
+    @property
+    def closed_for(self) -> frozenset[str]:
+        """Why nothing is accepted; empty when all is well."""
+        return frozenset(self._closed)
+
+    @property
+    def waiting(self) -> int:
+        """Envelopes that no batch has taken yet."""
+        return len(self._frames)
+
+    async def settled(self) -> None:
+        """Returns when everything that was offered has been decided and committed."""
+        await self._idle.wait()
+
+    def _work(self) -> None:
+        self._idle.clear()
+        self._wake.set()
+
+    # -- the loop -----------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Runs until cancelled. What is open then was not answered, so its sender sends it again."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._frames or self._marks or self._audit:
+                await self._batch()
+            self._idle.set()
+
+    async def _batch(self) -> None:
+        taken = [self._frames.popleft() for _ in range(min(MOST_FRAMES, len(self._frames)))]
+        marks, audit = list(self._marks), list(self._audit)
+        self._marks.clear()
+        self._audit.clear()
+        frames = [read_frame(envelope, self._policy) for envelope in taken]
+        try:
+            await self._settle(frames, marks, audit)
+        except StoreAway as away:
+            self._marks.extendleft(reversed(marks))
+            self._audit.extendleft(reversed(audit))
+            await self._wait_for_store(taken, str(away))
+        except Exception as error:  # one message's fault must not cost the others: judge again one by one
+            await self._one_by_one(frames, marks, audit, error)
+
+    async def _settle(self, frames: Sequence[Frame], marks: list[DeliveryMark], audit: list[AuditRow]) -> None:
+        """The road of a batch: load, decide, commit, answer."""
+        began = perf_counter()
+        uow = UnitOfWork(self._store, self._ids)
+        keys = Keys()
+        for frame in frames:
+            for arrival in frame.arrivals:
+                collect_keys(arrival, keys, self._policy)
+        if keys:
+            await uow.load(keys, small=len(frames) <= FEW_FRAMES)
+        decided = [await self._decide(uow, frame) for frame in frames]
+        await self._finish(uow, frames, decided, marks, audit, began)
+
+    async def _decide(self, uow: UnitOfWork, frame: Frame) -> list[Decision]:
+        if frame.damage is not None:
+            return [self._decider.quarantine(uow, frame, frame.damage)]
+        return [await self._decider.decide(uow, arrival) for arrival in frame.arrivals]
+
+    async def _finish(
+        self,
+        uow: UnitOfWork,
+        frames: Sequence[Frame],
+        decided: Sequence[Sequence[Decision]],
+        marks: list[DeliveryMark],
+        audit: list[AuditRow],
+        began: float,
+    ) -> None:
+        rows = uow.rows
+        rows.marks = marks
+        rows.audit = audit
+        when = self._clock.now()
+        answers = [self._answer(uow, frame, decisions, when) for frame, decisions in zip(frames, decided, strict=True)]
+        await self._store.commit(rows)
+        for frame, answer in zip(frames, answers, strict=True):
+            frame.source.session.answer(answer)
+        self._hand_over(rows)
+        self.extra_reads += uow.extra_reads
+        for decisions in decided:
+            for decision in decisions:
+                self._observer.decided(decision)
+        if frames:
+            self._observer.committed(len(frames), perf_counter() - began)
+
+    def _answer(self, uow: UnitOfWork, frame: Frame, decisions: Sequence[Decision], when: datetime) -> bytes | None:
+        if len(decisions) == 1 and not frame.envelope:
+            return decisions[0].answer
+        control_id = uow.ids.control_id("B", decisions[0].message)
+        return join_answers(frame, [decision.answer for decision in decisions], control_id, when, self._policy.zone)
+
+    def _hand_over(self, rows: Rows) -> None:
+        """Only now, after the commit: new deliveries, and lanes whose marks are on disk."""
+        if rows.marks:
+            self._outlet.marked(rows.marks)
+        if rows.deliveries:
+            bodies = {row.id: row.raw for row in rows.journal if row.start == 0 and row.end == len(row.raw)}
+            self._outlet.feed([(row, row.body if row.body is not None else bodies.get(row.message)) for row in rows.deliveries])
+
+    # -- when it fails --------------------------------------------------------------------------------------------------
+
+    async def _one_by_one(
+        self, frames: Sequence[Frame], marks: list[DeliveryMark], audit: list[AuditRow], error: Exception
+    ) -> None:
+        """The batch did not go through although the store works: each frame alone, each in its own commit."""
+        if not frames:
+            raise error  # nothing but our own marks: a fault that must be seen, not repeated for ever
+        try:
+            await self._settle([], marks, audit)
+        except StoreAway as away:
+            self._marks.extendleft(reversed(marks))
+            self._audit.extendleft(reversed(audit))
+            await self._wait_for_store([frame.source for frame in frames], str(away))
+            return
+        for position, frame in enumerate(frames):
+            try:
+                await self._alone(frame)
+            except StoreAway as away:
+                await self._wait_for_store([rest.source for rest in frames[position:]], str(away))
+                return
+
+    async def _alone(self, frame: Frame) -> None:
+        try:
+            await self._settle([frame], [], [])
+        except StoreAway:
+            raise
+        except Exception as error:
+            await self._keep(frame, error)
+
+    async def _keep(self, frame: Frame, error: Exception) -> None:
+        """It fails alone while the store works: custody without judgement (HOLD(handler:store)); if even that fails, no answer."""
+        reason = "the database refused its rows" if isinstance(error, StoreRefused) else f"the engine failed: {describe(error)}"
+        self._observer.failed_alone(frame.peer, reason)
+        uow = UnitOfWork(self._store, self._ids)
+        try:
+            decisions = [self._decider.keep(uow, arrival, self._store_hold(arrival, reason)) for arrival in frame.arrivals]
+            await self._finish(uow, [frame], [decisions], [], [], perf_counter())
+        except StoreAway:
+            raise
+        except Exception as again:
+            self._observer.failed_alone(frame.peer, f"it could not be kept either: {describe(again)}")
+            frame.source.session.abandon()
+
+    @staticmethod
+    def _store_hold(arrival: Arrival, reason: str) -> Ruling:
+        ruling = Ruling(NO_MATCH)
+        scope = record_scope(NO_MATCH, arrival, arrival.message) if arrival.message is not None else ""
+        ruling.note(hold("#95", "handler:store", reason, blocks=scope))
+        return ruling
+
+    async def _wait_for_store(self, taken: Sequence[Envelope], reason: str) -> None:
+        """Nobody is answered; all connections close, and open again when a write goes through."""
+        self.close_for("store")
+        self._observer.store_away(reason)
+        for envelope in (*taken, *self._frames):
+            envelope.session.abandon()
+        self._frames.clear()
+        self._on_away()
+        while True:
+            try:
+                await self._store.probe()
+                break
+            except StoreAway:
+                await asyncio.sleep(_PROBE_SECONDS)
+        self.open_for("store")
+        self._observer.store_back()

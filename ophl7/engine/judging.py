@@ -1,0 +1,174 @@
+"""Judges one message: header, handlers, rules. Nothing is written here, so a dry run is this and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ophl7.domain.changes import AddCharge, Change, Deliver, Receive, SetField, UpdatePatient
+from ophl7.domain.patient import same_field
+from ophl7.domain.policy import Policy
+from ophl7.domain.verdicts import Hold, Outcome, Reject, Verdict, hold, strip
+from ophl7.engine.arrival import Arrival
+from ophl7.engine.header import judge_header, unknown_event
+from ophl7.engine.matching import match
+from ophl7.engine.router import Router
+from ophl7.engine.ruling import Ruling
+from ophl7.engine.runner import Runner
+from ophl7.engine.unit_of_work import UnitOfWork
+from ophl7.errors import HandlerFailed
+from ophl7.hl7v2.message import Message
+from ophl7.kit import Context, Match
+
+
+class Judge:
+    """Runs the road's steps 6 to 8 for one message after another."""
+
+    def __init__(self, router: Router, policy: Policy, runner: Runner) -> None:
+        self._router = router
+        self._policy = policy
+        self._runner = runner
+
+    async def judge(self, uow: UnitOfWork, arrival: Arrival, message: Message) -> Ruling:
+        """The ruling on a readable message. Never raises for what handlers and rules do wrong: that is a hold (#95)."""
+        found = match(uow, arrival.named)
+        ruling = Ruling(found)
+        context = Context(message, arrival.peer, found, self._policy, uow)
+        plan = self._router.plan(message.event)
+        try:
+            header = judge_header(message, self._policy)
+            if header is not None:
+                ruling.note(header)
+                if header.outcome is Outcome.REJECT:
+                    return ruling
+            receive = Receive(known=bool(plan))
+            verdict = await self._verdict(uow, receive, context)
+            if verdict is not None:
+                ruling.note(verdict)
+                if verdict.header:
+                    return ruling
+            if message.event in self._policy.peers[arrival.peer].ignore_events:
+                ruling.ignored = strip("#80", "this event is on the peer's ignore list", code="")
+                return ruling
+            if not plan:
+                ruling.note(unknown_event(message, known_type=self._router.knows_type(message.type)))
+                return ruling
+            for handler in plan:
+                segments = message.all(handler.segment) if handler.each else (message.first(handler.segment),)
+                for segment in segments:
+                    if segment is None:
+                        continue
+                    for change in await self._propose(uow, handler.name, handler.call(segment, context)):  # type: ignore[arg-type]
+                        for part in _expand(change, found):
+                            ruling.add(part, await self._verdict(uow, part, context))
+        except Reject as refusal:
+            ruling.note(refusal.verdict)
+        except Hold as custody:
+            ruling.note(custody.verdict)
+        except HandlerFailed as failure:
+            ruling.note(
+                hold(
+                    "#95",
+                    f"handler:{failure.name}",
+                    f"{failure.name} failed: {failure.reason}",
+                    blocks=record_scope(found, arrival, message),
+                )
+            )
+        _settle_charges(ruling)
+        if not ruling.refusals:
+            self._wait_behind(uow, arrival, message, ruling)
+        if ruling.ignored is None and not any(judged.applies for judged in ruling.judged) and not _took_note(ruling):
+            ruling.ignored = strip("", "it changes nothing", code="") if not ruling.conditions else None
+        return ruling
+
+    async def _propose(self, uow: UnitOfWork, name: str, call: object) -> Iterable[Change]:
+        try:
+            proposed = await self._runner.run(name, call, uow.read)  # type: ignore[arg-type]
+        except (Reject, Hold, HandlerFailed):
+            raise
+        except Exception as error:
+            raise HandlerFailed(name, describe(error)) from error
+        if not isinstance(proposed, list | tuple) or not all(isinstance(change, Change) for change in proposed):
+            raise HandlerFailed(name, "it returned something else than a list of changes")
+        return proposed
+
+    async def _verdict(self, uow: UnitOfWork, change: Change, context: Context) -> Verdict | None:
+        """The strictest opinion of all rules; a rule that fails holds the message (fail closed)."""
+        strictest: Verdict | None = None
+        for rule in self._router.rules_for(change.kind):
+            try:
+                verdict = await self._runner.run(rule.name, rule.call(change, context), uow.read)
+            except Reject as refusal:
+                verdict = refusal.verdict
+            except Hold as custody:
+                verdict = custody.verdict
+            except HandlerFailed:
+                raise
+            except Exception as error:
+                raise HandlerFailed(rule.name, describe(error)) from error
+            if verdict is not None and (strictest is None or verdict.outcome > strictest.outcome):
+                strictest = verdict
+        return strictest
+
+    def _wait_behind(self, uow: UnitOfWork, arrival: Arrival, message: Message, ruling: Ruling) -> None:
+        """A message of an object that an open hold blocks waits with it, after its refusals were decided (P9)."""
+        scope = record_scope(ruling.match, arrival, message)
+        for number in uow.holds_by_block.get(scope, ()):
+            row = uow.state.holds[number]
+            if row.message != uow.current:
+                ruling.note(hold("", row.key, f"waits behind message {row.message}", blocks=row.blocks))
+                return
+
+
+def describe(error: BaseException) -> str:
+    """An error of an author's code, for the log and the hold: the type and the place, never its text, which may quote a patient."""
+    place = ""
+    trace = error.__traceback__
+    while trace is not None:
+        place = f" at {trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return f"{type(error).__name__}{place}"
+
+
+def record_scope(found: Match, arrival: Arrival, message: Message) -> str:
+    """The object whose order must be kept: a patient record, an appointment, a lane's charges (decisions 11)."""
+    subject = found.patient.subject if found.patient is not None else arrival.subject
+    if message.type == "DFT":
+        lane = found.patient.lane if found.patient is not None else subject
+        return f"charges:{lane}"
+    if message.type == "SIU":
+        return f"appointment:{message.text('SCH-2.1') or message.text('SCH-1.1')}"
+    return f"record:{subject}"
+
+
+def _expand(change: Change, found: Match) -> Iterable[Change]:
+    """An update becomes one SetField for each value that differs from the registry's; what is absent says nothing (P5)."""
+    if not isinstance(change, UpdatePatient):
+        return (change,)
+    if found.patient is None:
+        return ()
+    current = found.patient.fields
+    parts: list[Change] = []
+    for path, value in change.fields.items():
+        known = current.get(path)
+        if isinstance(value, str):
+            if known is None or not same_field(value, known):
+                parts.append(SetField(path, value, known))
+        elif known is not None:
+            parts.append(SetField(path, value, known))
+    return parts
+
+
+def _settle_charges(ruling: Ruling) -> None:
+    """A DFT of which every charge is known already is not delivered again (#48); of which some are, leaves with the rest (W01)."""
+    charges = [judged for judged in ruling.judged if isinstance(judged.change, AddCharge)]
+    left = [judged for judged in charges if judged.verdict is None or judged.verdict.outcome is not Outcome.STRIP]
+    if len(left) == len(charges):
+        return
+    if left:
+        ruling.note(strip("#48", "charges that are known already were left out"))
+    else:
+        ruling.judged = [judged for judged in ruling.judged if not isinstance(judged.change, Deliver)]
+
+
+def _took_note(ruling: Ruling) -> bool:
+    return bool(ruling.refusals or ruling.conditions or ruling.warnings)

@@ -1,0 +1,302 @@
+"""Delivery to one destination: lanes in order, the same bytes and MSH-10 on every try, success only by the peer's own answer.
+
+A try's outcome is a mark that rides in the next commit; the lane goes on when that commit is on disk, so after a crash only what was
+in flight is sent again, never anything that came before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Literal, Protocol
+
+from ophl7.domain.patient import Side
+from ophl7.engine.backoff import delay
+from ophl7.engine.lanes import Lanes
+from ophl7.engine.ports import Clock, Sender
+from ophl7.engine.settlement import settle
+from ophl7.engine.storage import DeliveryMark, DeliveryRow, DeliveryState, OpenDelivery, Store
+from ophl7.errors import LinkDown, PeerFault, StoreAway
+from ophl7.hl7v2.rewrite import with_control_id
+
+# Bytes of fresh deliveries that are kept at hand, so that the first try needs no reading.
+_BYTES_AT_HAND = 16 * 1024 * 1024
+
+# A peer that cannot be reached is tried at least this often (decisions 8).
+_LONGEST_REFUSED = 30.0
+
+# The connection could not be made: nothing was tried, so no delivery counts a try for it.
+_UNREACHED = frozenset({"refused", "unreachable", "tls"})
+
+
+class OutboxObserver(Protocol):
+    """Told what happens on a link, for logs and metrics."""
+
+    def delivered(self, destination: Side, delivery: int, state: DeliveryState, answer: str, seconds: float) -> None:
+        """One exchange ended. answer: MSA-1 and code, or what went wrong."""
+
+    def link_down(self, destination: Side, kind: str) -> None:
+        """The peer cannot be reached."""
+
+    def link_up(self, destination: Side) -> None:
+        """The peer answers again."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkPolicy:
+    """first, longest: seconds between tries. nack_default: what a refusal without an ERR means."""
+
+    first: float
+    longest: float
+    nack_default: Literal["park", "retry"]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkStatus:
+    """A link as people see it. oldest_seconds: age of the oldest delivery that waits, None when none does."""
+
+    state: Literal["unset", "up", "down", "paused"]
+    queued: int
+    parked: int
+    oldest_seconds: float | None
+    last_error: str | None
+
+
+class Outbox:
+    """The queue and the connections of one destination."""
+
+    def __init__(
+        self,
+        destination: Side,
+        store: Store,
+        senders: Sequence[Sender],
+        policy: LinkPolicy,
+        mark: Callable[[DeliveryMark], None],
+        clock: Clock,
+        observer: OutboxObserver,
+        chance: Callable[[], float],
+    ) -> None:
+        """senders: one per connection, none when no URL is set. chance: 0 to 1, for the jitter."""
+        self.destination = destination
+        self._store = store
+        self._senders = senders
+        self._policy = policy
+        self._mark = mark
+        self._clock = clock
+        self._observer = observer
+        self._chance = chance
+        self._lanes = Lanes()
+        self._tried: dict[int, tuple[OpenDelivery, DeliveryMark]] = {}
+        self._at_hand: OrderedDict[int, bytes] = OrderedDict()
+        self._bytes = 0
+        self._wake = asyncio.Event()
+        self._down_until = 0.0
+        self._failures = 0
+        self._parked = 0
+        self._last_error: str | None = None
+        self._stopping = False
+        self._in_flight = 0
+
+    # -- what is to be sent -------------------------------------------------------------------------------------------
+
+    def take_up(self, deliveries: Iterable[OpenDelivery]) -> None:
+        """What a former process left unsettled, oldest first. A head that it may have tried counts as tried."""
+        now = self._now()
+        for delivery in deliveries:
+            self._lanes.add(delivery, now)
+            self._parked += delivery.state in {"parked", "held"}
+        self._wake.set()
+
+    def feed(self, row: DeliveryRow, body: bytes | None) -> None:
+        """A new delivery, committed. body: the bytes that were stored for it or its message, None when they are not at hand."""
+        if body is not None and self._senders:
+            self._at_hand[row.id] = body
+            self._bytes += len(body)
+            while self._bytes > _BYTES_AT_HAND:
+                _, dropped = self._at_hand.popitem(last=False)
+                self._bytes -= len(dropped)
+        self._lanes.add(
+            OpenDelivery(row.id, row.destination, row.lane, row.stream, row.control_id, row.state, 0, None, row.created_at),
+            self._now(),
+        )
+        self._wake.set()
+
+    def marked(self, mark: DeliveryMark) -> None:
+        """This mark is on disk: its lane may go on."""
+        found = self._tried.pop(mark.id, None)
+        if found is None:
+            return
+        delivery, _ = found
+        changed = replace(delivery, state=mark.state, attempts=mark.attempts, next_at=mark.next_at)
+        if mark.state in {"accepted", "skipped", "rejected"}:
+            self._lanes.done(delivery, self._now())
+            self._forget(mark.id)
+        elif mark.next_at is not None:
+            self._lanes.later(delivery, changed, mark.next_at)
+        else:
+            self._lanes.stop(delivery, changed)
+            self._parked += 1
+        self._wake.set()
+
+    def hurry(self) -> None:
+        """The peer was seen alive: try at once (decisions 8)."""
+        self._down_until = 0.0
+        self._lanes.hurry()
+        self._wake.set()
+
+    @property
+    def status(self) -> LinkStatus:
+        """The link as it is now."""
+        created = [head.created_at for head in self._lanes.heads()]
+        state: Literal["unset", "up", "down"] = "up" if self._senders else "unset"
+        if self._failures:
+            state = "down"
+        return LinkStatus(
+            state=state,
+            queued=self._lanes.depth - self._parked,
+            parked=self._parked,
+            oldest_seconds=max(0.0, self._now() - min(created)) if created else None,
+            last_error=self._last_error,
+        )
+
+    # -- sending ------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Runs all connections until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for sender in self._senders:
+                group.create_task(self._work(sender))
+
+    async def drain(self) -> None:
+        """Takes nothing new up, and returns when what is in flight has its answer. The caller sets the time limit."""
+        self._stopping = True
+        self._wake.set()
+        while self._in_flight:
+            self._wake.clear()
+            await self._wake.wait()
+
+    async def _work(self, sender: Sender) -> None:
+        try:
+            while True:
+                delivery = await self._next()
+                self._in_flight += 1
+                try:
+                    await self._try(sender, delivery)
+                finally:
+                    self._in_flight -= 1
+                    if self._stopping:
+                        self._wake.set()
+        finally:
+            await sender.close()
+
+    async def _next(self) -> OpenDelivery:
+        while True:
+            self._wake.clear()
+            now = self._now()
+            if not self._stopping and now >= self._down_until:
+                delivery = self._lanes.take(now)
+                if delivery is not None:
+                    return delivery
+            due = self._down_until if now < self._down_until else self._lanes.next_time()
+            await self._wait(None if due is None or self._stopping else max(0.0, due - now))
+
+    async def _wait(self, seconds: float | None) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _try(self, sender: Sender, delivery: OpenDelivery) -> None:
+        try:
+            body = await self._body(delivery)
+        except StoreAway:
+            self._lanes.give_back(delivery)
+            self._down_until = self._now() + self._policy.first
+            return
+        except PeerFault:
+            # Stored bytes that are no message: nothing that trying again could mend.
+            self._settle(delivery, "parked", delivery.attempts, None, "unreadable", 0.0)
+            return
+        began = perf_counter()
+        attempts = delivery.attempts + 1
+        try:
+            answer = await sender.exchange(body, delivery.control_id)
+        except LinkDown as down:
+            self._fail(delivery, down, attempts, perf_counter() - began)
+            return
+        if self._failures:
+            self._failures = 0
+            self._observer.link_up(self.destination)
+        settled = settle(answer, attempts=attempts, nack_default=self._policy.nack_default)
+        if settled.outcome == "retry":
+            self._settle(delivery, "queued", attempts, self._later(attempts), settled.answer, perf_counter() - began)
+        else:
+            self._settle(delivery, settled.outcome, attempts, None, settled.answer, perf_counter() - began)
+
+    def _fail(self, delivery: OpenDelivery, down: LinkDown, attempts: int, seconds: float) -> None:
+        self._last_error = down.kind
+        if down.kind in _UNREACHED:
+            self._failures += 1
+            if self._failures == 1:
+                self._observer.link_down(self.destination, down.kind)
+            longest = min(self._policy.longest, _LONGEST_REFUSED)
+            self._down_until = self._now() + delay(self._failures, self._policy.first, longest, self._chance())
+            self._lanes.give_back(delivery)
+            return
+        # A peer may close a quiet connection; that shows itself only at the next send, and says nothing against trying at once.
+        when = self._now() if down.kind == "closed" and attempts == 1 else self._later(attempts)
+        self._settle(delivery, "queued", attempts, when, down.kind, seconds)
+
+    def _later(self, attempts: int) -> float:
+        return self._now() + delay(attempts, self._policy.first, self._policy.longest, self._chance())
+
+    def _settle(
+        self, delivery: OpenDelivery, state: DeliveryState, attempts: int, next_at: float | None, answer: str, seconds: float
+    ) -> None:
+        """The outcome becomes a mark; the lane waits for its commit."""
+        if state != "accepted":
+            self._last_error = answer
+        mark = DeliveryMark(delivery.id, state, attempts, next_at, answer, self._now())
+        self._tried[delivery.id] = (delivery, mark)
+        self._observer.delivered(self.destination, delivery.id, state, answer, seconds)
+        self._mark(mark)
+
+    async def _body(self, delivery: OpenDelivery) -> bytes:
+        known = self._at_hand.get(delivery.id)
+        if known is None:
+            known = await self._store.body_of(delivery.id)
+        return with_control_id(known, delivery.control_id)
+
+    def _forget(self, number: int) -> None:
+        body = self._at_hand.pop(number, None)
+        if body is not None:
+            self._bytes -= len(body)
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
+
+
+class Outlets:
+    """Both outboxes behind the batch loop's one outlet."""
+
+    def __init__(self) -> None:
+        self._outboxes: dict[Side, Outbox] = {}
+
+    def add(self, outbox: Outbox) -> None:
+        """Before anything is fed."""
+        self._outboxes[outbox.destination] = outbox
+
+    def feed(self, rows: Sequence[tuple[DeliveryRow, bytes | None]]) -> None:
+        """Each to its destination."""
+        for row, body in rows:
+            self._outboxes[row.destination].feed(row, body)
+
+    def marked(self, marks: Sequence[DeliveryMark]) -> None:
+        """Each to the outbox that tried it; the others do not know the id."""
+        for mark in marks:
+            for outbox in self._outboxes.values():
+                outbox.marked(mark)

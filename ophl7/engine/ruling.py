@@ -1,0 +1,74 @@
+"""What was decided about one message, before anything of it is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ophl7.domain.changes import Change
+from ophl7.domain.verdicts import Condition, Outcome, Verdict
+from ophl7.kit import Match
+
+RulingState = Literal["accepted", "rejected", "held", "ignored"]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A change and the strictest verdict on it; verdict None: no rule had an opinion, so it applies."""
+
+    change: Change
+    verdict: Verdict | None
+
+    @property
+    def applies(self) -> bool:
+        """Whether the change is taken."""
+        return self.verdict is None or self.verdict.outcome is Outcome.APPLY
+
+
+@dataclass(slots=True)
+class Ruling:
+    """The outcome for the message: reject > hold > strip > apply over all its changes (decisions 1).
+
+    deciding: the verdict of a refusal. conditions: what a held message waits for, all reasons at once (#42).
+    """
+
+    match: Match
+    judged: list[Judged] = field(default_factory=list)
+    warnings: list[Verdict] = field(default_factory=list)
+    refusals: list[Verdict] = field(default_factory=list)
+    conditions: dict[str, Condition] = field(default_factory=dict)
+    hold_row: str = ""
+    ignored: Verdict | None = None
+
+    def add(self, change: Change, verdict: Verdict | None) -> None:
+        """Takes note of a judged change."""
+        self.judged.append(Judged(change, verdict))
+        if verdict is not None:
+            self.note(verdict)
+
+    def note(self, verdict: Verdict) -> None:
+        """Takes note of a verdict on the message as a whole."""
+        if verdict.outcome is Outcome.REJECT:
+            self.refusals.append(verdict)
+        elif verdict.outcome is Outcome.HOLD:
+            assert verdict.condition is not None, "a hold names its condition"
+            self.conditions.setdefault(verdict.condition.key, verdict.condition)
+            self.hold_row = self.hold_row or verdict.row
+        elif verdict.code or (verdict.outcome is Outcome.APPLY and verdict.text):
+            self.warnings.append(verdict)
+
+    @property
+    def state(self) -> RulingState:
+        """A held or rejected message is never partly applied."""
+        if self.refusals:
+            return "rejected"
+        if self.ignored is not None:
+            return "ignored"
+        if self.conditions:
+            return "held"
+        return "accepted"
+
+    @property
+    def deciding(self) -> Verdict | None:
+        """The refusal that is answered: one by the header first, else the first."""
+        return next((verdict for verdict in self.refusals if verdict.header), self.refusals[0] if self.refusals else None)

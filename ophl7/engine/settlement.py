@@ -1,0 +1,43 @@
+"""What an answer to something that we sent means (decisions 8): a table, no more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ophl7.engine.ports import Answer
+
+# Refusals that a later try may mend; 206 is a record that is open at somebody's desk.
+LOCKED, INTERNAL, UNKNOWN_KEY, DUPLICATE_KEY = 206, 207, 204, 205
+MOST_INTERNAL_TRIES = 5
+
+Settled = Literal["accepted", "retry", "held", "parked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What becomes of the delivery, and the words that people see: MSA-1 and the error code, never the peer's text."""
+
+    outcome: Settled
+    answer: str
+
+
+def settle(answer: Answer, *, attempts: int, nack_default: Literal["park", "retry"]) -> Settlement:
+    """The class of an answer whose MSA-2 was ours. attempts: how often these bytes were sent, this time included."""
+    code = answer.code
+    if code in {"AA", "CA"}:
+        return Settlement("accepted", code)
+    errors = [error for error in answer.errors if error.severity not in {"W", "I"}]
+    if not errors:
+        return Settlement("parked" if nack_default == "park" else "retry", code)
+    first = errors[0]
+    words = f"{code} {first.code}" + (f" {first.application_code}" if first.application_code.isalnum() else "")
+    if first.code == LOCKED or first.severity == "F":
+        return Settlement("retry", words)
+    if first.code == INTERNAL:
+        return Settlement("retry" if attempts < MOST_INTERNAL_TRIES else "parked", words)
+    if first.code == UNKNOWN_KEY:
+        return Settlement("held", words)
+    if first.code == DUPLICATE_KEY:
+        return Settlement("accepted" if attempts > 1 else "parked", words)
+    return Settlement("parked", words)

@@ -1,0 +1,280 @@
+"""What the engine asks of a store: two calls a batch, load and commit, plus what the outbox needs.
+
+The guarantees that every store gives, and that one test suite checks on each:
+
+- `load` answers with what was committed before it was called, following references until none is left open: an id's patient,
+  everybody in that patient's lane, a patient's survivors, an appointment's patient.
+- `commit` writes all rows or none, and returns only when they would survive a loss of power.
+- One call at a time: the engine never overlaps them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from ophl7.domain.appointment import Appointment
+from ophl7.domain.changes import Stream
+from ophl7.domain.charge import Charge, ChargeState
+from ophl7.domain.identifiers import Identifier
+from ophl7.domain.patient import Patient, Side
+
+MessageState = Literal["accepted", "rejected", "held", "ignored", "duplicate", "stale", "error"]
+DeliveryState = Literal["queued", "sending", "accepted", "held", "unknown", "parked", "rejected", "skipped"]
+
+
+@dataclass(slots=True)
+class Keys:
+    """What a batch can touch.
+
+    controls: (peer, control id, digest). identifiers: (authority, id). appointments: (origin, SCH-1 or SCH-2).
+    charges: (authority, id, FT1-2). last: (peer, subject, authority, id), for messages that can only repeat the last one of their
+    lane (#86); authority and id are "" for a block. held: journal ids of messages in our custody, with all their holds.
+    """
+
+    controls: set[tuple[str, str, bytes]] = field(default_factory=set)
+    identifiers: set[tuple[str, str]] = field(default_factory=set)
+    appointments: set[tuple[Side, str]] = field(default_factory=set)
+    charges: set[tuple[str, str, str]] = field(default_factory=set)
+    last: set[tuple[Side, int, str, str]] = field(default_factory=set)
+    held: set[int] = field(default_factory=set)
+
+    def __bool__(self) -> bool:
+        return bool(self.controls or self.identifiers or self.appointments or self.charges or self.last or self.held)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An earlier message: the last one with that control id and digest, or the last one of its lane.
+
+    answer: the bytes it was answered with, None for none.
+    """
+
+    message: int
+    digest: bytes
+    received_at: float
+    positive: bool
+    ack_code: str
+    answer: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldMessage:
+    """A message in our custody: what is needed to judge it again."""
+
+    message: int
+    peer: Side
+    raw: bytes
+    start: int
+    end: int
+    received_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRow:
+    """One open hold. blocks: whose later messages wait too; see domain.verdicts.Condition."""
+
+    id: int
+    message: int
+    key: str
+    blocks: str
+    reason: str
+    since: float
+    peer: Side
+
+
+@dataclass(slots=True)
+class State:
+    """What `load` found. A key that is there with None was looked for and does not exist; one that is absent was not looked for."""
+
+    controls: dict[tuple[str, str, bytes], Seen | None] = field(default_factory=dict)
+    reused: set[tuple[str, str]] = field(default_factory=set)
+    aliases: dict[tuple[str, str], int | None] = field(default_factory=dict)
+    patients: dict[int, Patient] = field(default_factory=dict)
+    lanes: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    appointments: dict[tuple[Side, str], int | None] = field(default_factory=dict)
+    appointment_rows: dict[int, Appointment] = field(default_factory=dict)
+    charges: dict[tuple[int, str], Charge | None] = field(default_factory=dict)
+    last: dict[tuple[Side, int], Seen | None] = field(default_factory=dict)
+    holds: dict[int, HoldRow] = field(default_factory=dict)
+    held: dict[int, HeldMessage] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRow:
+    """One message as it came and what was decided. start, end: the member's place in `raw` when the frame held several.
+
+    detail: JSON of what the rules said and what changed: the one provenance row of the message.
+    """
+
+    id: int
+    peer: Side
+    connection: int
+    received_at: float
+    event: str
+    control_id: str
+    digest: bytes
+    state: MessageState
+    ack_code: str
+    answer: bytes | None
+    row: str
+    reason: str
+    subject: int | None
+    repeats: int | None
+    raw: bytes
+    start: int
+    end: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class JournalUpdate:
+    """What a release made of a held message. subject: now that its patient is known."""
+
+    id: int
+    state: MessageState
+    subject: int | None
+    row: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """One copy for a destination. body: None when it is the journal's bytes with our control id."""
+
+    id: int
+    destination: Side
+    lane: int
+    stream: Stream
+    message: int
+    control_id: str
+    state: DeliveryState
+    body: bytes | None
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryMark:
+    """What became of a try. answer: MSA-1 and codes only (`AE 204`), or what went wrong (`timeout`); never a peer's free text."""
+
+    id: int
+    state: DeliveryState
+    attempts: int
+    next_at: float | None
+    answer: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class DriftRow:
+    """A value that was not taken (#5)."""
+
+    id: int
+    message: int
+    patient: int
+    peer: Side
+    field: str
+    offered: str
+    kept: str | None
+    rule: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeUpdate:
+    """A charge of a message that was held or refused moves on. line: its place in the message, from 0."""
+
+    message: int
+    line: int
+    state: ChargeState
+    subject: int
+    delivery: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """Who did what: `actor` is a name or address of a person's session, never of a patient."""
+
+    at: float
+    actor: str
+    action: str
+    target: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Rows:
+    """Everything that one commit writes. Lists are in order; dictionaries hold the last value of each row."""
+
+    journal: list[JournalRow] = field(default_factory=list)
+    updates: list[JournalUpdate] = field(default_factory=list)
+    patients: dict[int, Patient] = field(default_factory=dict)
+    aliases: list[tuple[Identifier, int]] = field(default_factory=list)
+    appointments: dict[int, Appointment] = field(default_factory=dict)
+    charges: list[tuple[Charge, int | None]] = field(default_factory=list)
+    charge_updates: list[ChargeUpdate] = field(default_factory=list)
+    holds: list[HoldRow] = field(default_factory=list)
+    closed_holds: list[tuple[int, float, str]] = field(default_factory=list)
+    deliveries: list[DeliveryRow] = field(default_factory=list)
+    marks: list[DeliveryMark] = field(default_factory=list)
+    drift: list[DriftRow] = field(default_factory=list)
+    audit: list[AuditRow] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, name) for name in self.__slots__)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDelivery:
+    """A delivery that is not settled, as the outbox takes it up after a start."""
+
+    id: int
+    destination: Side
+    lane: int
+    stream: Stream
+    control_id: str
+    state: DeliveryState
+    attempts: int
+    next_at: float | None
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """The last ids in use, and the prefix of control ids that is this database's own."""
+
+    journal: int
+    patient: int
+    appointment: int
+    charge: int
+    hold: int
+    delivery: int
+    drift: int
+    prefix: str
+
+
+class Store(Protocol):
+    """Durable memory. Raises StoreAway when it cannot be read or written, StoreRefused when it works but refuses these rows."""
+
+    async def open(self) -> Counters:
+        """Takes the lease, brings the schema up to date, and tells the last ids. Raises DatabaseLocked, MigrationError."""
+
+    async def load(self, keys: Keys, *, small: bool) -> State:
+        """The rows behind these keys. small: few enough to be read without leaving the event loop."""
+
+    async def commit(self, rows: Rows) -> None:
+        """All or nothing, durable on return."""
+
+    async def open_deliveries(self) -> Sequence[OpenDelivery]:
+        """Everything that is not settled, oldest first."""
+
+    async def body_of(self, delivery: int) -> bytes:
+        """The bytes to send: the delivery's own, or the journal's with our control id."""
+
+    async def probe(self) -> None:
+        """Returns when a write goes through again; raises StoreAway when it does not."""
+
+    async def close(self) -> None:
+        """Gives the lease back. Idempotent."""

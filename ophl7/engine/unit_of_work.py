@@ -1,0 +1,249 @@
+"""The open batch: what was loaded, what its messages have changed so far, the rows to commit, and an undo log.
+
+Later messages see earlier ones. A message that fails is undone to its mark and leaves nothing behind: row lists are cut back,
+dictionary writes are taken back one by one. Records are immutable, so undoing is assignment, never copying.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from ophl7.domain.appointment import Appointment
+from ophl7.domain.charge import Charge
+from ophl7.domain.identifiers import Identifier, subject_of
+from ophl7.domain.patient import Patient, Side
+from ophl7.engine.storage import Counters, HeldMessage, HoldRow, Keys, Rows, Seen, State, Store
+from ophl7.kit import Match, Read
+
+_ABSENT: Final = object()
+_LISTS: Final = (
+    "journal",
+    "updates",
+    "aliases",
+    "charges",
+    "charge_updates",
+    "holds",
+    "closed_holds",
+    "deliveries",
+    "marks",
+    "drift",
+    "audit",
+)
+
+Mark = tuple[int, ...]
+
+
+class Ids:
+    """Row ids, given in memory so that children know their parents before the insert. A batch that fails leaves gaps."""
+
+    __slots__ = ("appointment", "charge", "delivery", "drift", "hold", "journal", "patient", "prefix")
+
+    def __init__(self, last: Counters) -> None:
+        self.journal = last.journal
+        self.patient = last.patient
+        self.appointment = last.appointment
+        self.charge = last.charge
+        self.hold = last.hold
+        self.delivery = last.delivery
+        self.drift = last.drift
+        self.prefix = last.prefix
+
+    def next(self, table: str) -> int:
+        """The next id of that table."""
+        value: int = getattr(self, table) + 1
+        setattr(self, table, value)
+        return value
+
+    def control_id(self, kind: str, number: int) -> str:
+        """Our MSH-10: unique to this database for ever, at most 20 characters (HL7 2.x ST(20))."""
+        return f"{self.prefix}{kind}{_base36(number)}"
+
+
+def _base36(number: int) -> str:
+    digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    text = ""
+    while number:
+        number, rest = divmod(number, 36)
+        text = digits[rest] + text
+    return text or "0"
+
+
+class UnitOfWork:
+    """One batch. Reads raise LookupError for what was not loaded; `fetch` then loads it, and is counted."""
+
+    def __init__(self, store: Store, ids: Ids) -> None:
+        self._store = store
+        self.ids = ids
+        self.rows = Rows()
+        self.state = State()
+        self.holds_by_key: dict[str, tuple[int, ...]] = {}
+        self.holds_by_block: dict[str, tuple[int, ...]] = {}
+        self.extra_reads = 0
+        self.current = 0  # journal id of the message being judged
+        self._log: list[tuple[dict[Any, Any], Any, Any]] = []
+
+    # -- loading ------------------------------------------------------------------------------------------------------
+
+    async def load(self, keys: Keys, *, small: bool) -> None:
+        """Loads the batch's rows."""
+        self._merge(await self._store.load(keys, small=small))
+
+    async def fetch(self, keys: Keys) -> None:
+        """A read outside of what was loaded."""
+        self.extra_reads += 1
+        self._merge(await self._store.load(keys, small=True))
+
+    async def read(self, request: Read) -> None:
+        """What a suspended Context read asks for."""
+        keys = Keys()
+        if request.kind == "patient":
+            authority, value = request.key
+            keys.identifiers.add((authority, value))
+        elif request.kind == "appointment":
+            origin, reference = request.key
+            keys.appointments.add(("pm" if origin == "pm" else "emr", reference))
+        else:
+            authority, value, transaction = request.key
+            keys.charges.add((authority, value, transaction))
+        await self.fetch(keys)
+
+    def _merge(self, loaded: State) -> None:
+        """What this batch has written already wins over what the store still holds."""
+        state = self.state
+        for name in ("controls", "aliases", "patients", "appointments", "appointment_rows", "charges", "last", "held"):
+            ours: dict[Any, Any] = getattr(state, name)
+            theirs: dict[Any, Any] = getattr(loaded, name)
+            if ours:
+                for key, value in theirs.items():
+                    ours.setdefault(key, value)
+            else:
+                ours.update(theirs)
+        for lane, members in loaded.lanes.items():
+            state.lanes[lane] = tuple(dict.fromkeys((*members, *state.lanes.get(lane, ()))))
+        state.reused |= loaded.reused
+        closed = {number for number, _, _ in self.rows.closed_holds}
+        for row in loaded.holds.values():
+            if row.id not in state.holds and row.id not in closed:
+                state.holds[row.id] = row
+                self._index_hold(row, logged=False)
+
+    # -- undo ---------------------------------------------------------------------------------------------------------
+
+    def mark(self) -> Mark:
+        """Where a message begins."""
+        rows = self.rows
+        return (len(self._log), *(len(getattr(rows, name)) for name in _LISTS))
+
+    def undo(self, mark: Mark) -> None:
+        """Takes everything back to the mark."""
+        log = self._log
+        while len(log) > mark[0]:
+            table, key, old = log.pop()
+            if old is _ABSENT:
+                del table[key]
+            else:
+                table[key] = old
+        for name, length in zip(_LISTS, mark[1:], strict=True):
+            del getattr(self.rows, name)[length:]
+
+    def put(self, table: dict[Any, Any], key: Any, value: Any) -> None:
+        """A dictionary write that can be undone."""
+        self._log.append((table, key, table.get(key, _ABSENT)))
+        table[key] = value
+
+    def drop(self, table: dict[Any, Any], key: Any) -> None:
+        """A dictionary removal that can be undone."""
+        self._log.append((table, key, table.pop(key)))
+
+    # -- reading (kit.View) -------------------------------------------------------------------------------------------
+
+    def patient(self, identifier: tuple[str, str]) -> Patient | None:
+        """The patient with that id. Raises LookupError when it was not loaded."""
+        number = self.state.aliases[identifier]
+        return None if number is None else self.state.patients[number]
+
+    def appointment(self, origin: Side, reference: str) -> Appointment | None:
+        """The appointment with that reference. Raises LookupError when it was not loaded."""
+        number = self.state.appointments[origin, reference]
+        return None if number is None else self.state.appointment_rows[number]
+
+    def charge(self, match: Match, transaction_id: str) -> Charge | None:
+        """The live charge of anybody in the patient's lane. Raises LookupError when it was not loaded."""
+        charges = self.state.charges
+        for subject in self.subjects_of(match):
+            found = charges[subject, transaction_id]
+            if found is not None and found.message != self.current:
+                return found
+        return None
+
+    def subjects_of(self, match: Match) -> Iterator[int]:
+        """Everybody whose charges are the same patient's: the lane's members, and ids that nobody has yet."""
+        if match.patient is not None:
+            for number in self.state.lanes.get(match.patient.lane, (match.patient.id,)):
+                yield self.state.patients[number].subject
+        else:
+            for identifier in match.named.keys:
+                yield subject_of(identifier)
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    def save_patient(self, patient: Patient) -> None:
+        """Adds or replaces a patient."""
+        self.put(self.state.patients, patient.id, patient)
+        self.put(self.rows.patients, patient.id, patient)
+        members = self.state.lanes.get(patient.lane, ())
+        if patient.id not in members:
+            self.put(self.state.lanes, patient.lane, (*members, patient.id))
+
+    def link(self, identifier: Identifier, patient: Patient) -> None:
+        """From now on this id means that patient."""
+        self.put(self.state.aliases, identifier.key, patient.id)
+        self.rows.aliases.append((identifier, patient.id))
+
+    def save_appointment(self, appointment: Appointment) -> None:
+        """Adds or replaces an appointment."""
+        self.put(self.state.appointment_rows, appointment.id, appointment)
+        self.put(self.rows.appointments, appointment.id, appointment)
+        for reference in (appointment.filler, appointment.placer):
+            if reference:
+                self.put(self.state.appointments, (appointment.origin, reference), appointment.id)
+
+    def add_charge(self, charge: Charge, delivery: int | None) -> None:
+        """Adds a ledger row; a live one is found by later messages of this batch."""
+        if charge.transaction_id and charge.state in ("held", "sent"):
+            self.put(self.state.charges, (charge.subject, charge.transaction_id), charge)
+        self.rows.charges.append((charge, delivery))
+
+    def add_hold(self, row: HoldRow, message: HeldMessage) -> None:
+        """Takes custody of a message."""
+        self.put(self.state.holds, row.id, row)
+        self.put(self.state.held, row.message, message)
+        self._index_hold(row, logged=True)
+        self.rows.holds.append(row)
+
+    def close_hold(self, row: HoldRow, at: float, how: str) -> None:
+        """The condition cleared, or a person decided. A hold made in this batch is closed in it all the same."""
+        self.rows.closed_holds.append((row.id, at, how))
+        self.drop(self.state.holds, row.id)
+        for index, key in ((self.holds_by_key, row.key), (self.holds_by_block, row.blocks)):
+            if key:
+                self.put(index, key, tuple(number for number in index.get(key, ()) if number != row.id))
+
+    def holds_of(self, message: int) -> list[HoldRow]:
+        """The open holds of one message."""
+        return [row for row in self.state.holds.values() if row.message == message]
+
+    def remember(self, peer: Side, control_id: str, digest: bytes, seen: Seen) -> None:
+        """A second copy, in this batch or later, meets this answer."""
+        self.put(self.state.controls, (peer, control_id, digest), seen)
+        self.state.reused.add((peer, control_id))
+
+    def _index_hold(self, row: HoldRow, *, logged: bool) -> None:
+        for index, key in ((self.holds_by_key, row.key), (self.holds_by_block, row.blocks)):
+            if key:
+                numbers = (*index.get(key, ()), row.id)
+                if logged:
+                    self.put(index, key, numbers)
+                else:
+                    index[key] = tuple(sorted(numbers))

@@ -1,0 +1,306 @@
+"""The public door for authors: everything a handler or a rule needs, and nothing else.
+
+    from ophl7.kit import Change, Context, Handlers, Segment
+
+    handlers = Handlers("visits")
+
+    @handlers.on("ADT^A04", segment="PV1")
+    async def arrived(pv1: Segment, ctx: Context) -> list[Change]: ...
+
+A handler never writes, sends or acknowledges: it proposes changes. Rules judge each of them. What was proposed and not refused is
+committed with everything else that follows from the message, and only then is the sender answered.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from types import coroutine
+from typing import Final, Protocol
+
+from ophl7.domain.appointment import (
+    CLINICAL_PROGRESS,
+    Appointment,
+    Booking,
+    Progress,
+    Resource,
+    Status,
+    differences,
+    read_booking,
+)
+from ophl7.domain.changes import (
+    KINDS,
+    AddCharge,
+    Change,
+    CreatePatient,
+    Deliver,
+    LinkIdentifier,
+    Receive,
+    SetAppointment,
+    SetField,
+    UpdatePatient,
+)
+from ophl7.domain.charge import CREDIT, PAYMENT_TYPES, Charge, ChargeLine, faults, read_charge, usable_ids
+from ophl7.domain.identifiers import Identifier, NamedPatient
+from ophl7.domain.ownership import may_write, owner_of
+from ophl7.domain.patient import BIRTH_DATE, NAME, SEX, Patient, Side, complete, other_side, read_fields
+from ophl7.domain.policy import PeerPolicy, Policy
+from ophl7.domain.verdicts import Condition, Hold, Outcome, Reject, Verdict, apply, hold, reject, strip
+from ophl7.errors import RegistrationError
+from ophl7.hl7v2.ack import Location
+from ophl7.hl7v2.message import Message, Null, Segment, Value
+
+__all__ = [
+    "BIRTH_DATE",
+    "CLINICAL_PROGRESS",
+    "CREDIT",
+    "NAME",
+    "PAYMENT_TYPES",
+    "SEX",
+    "AddCharge",
+    "Appointment",
+    "Booking",
+    "Change",
+    "Charge",
+    "ChargeLine",
+    "Condition",
+    "Context",
+    "CreatePatient",
+    "Deliver",
+    "Handlers",
+    "Hold",
+    "Identifier",
+    "LinkIdentifier",
+    "Location",
+    "Match",
+    "Message",
+    "NamedPatient",
+    "Null",
+    "Outcome",
+    "Patient",
+    "PeerPolicy",
+    "Policy",
+    "Progress",
+    "Receive",
+    "Reject",
+    "Resource",
+    "Rules",
+    "Segment",
+    "SetAppointment",
+    "SetField",
+    "Side",
+    "Status",
+    "UpdatePatient",
+    "Value",
+    "Verdict",
+    "apply",
+    "complete",
+    "differences",
+    "faults",
+    "hold",
+    "may_write",
+    "other_side",
+    "owner_of",
+    "read_booking",
+    "read_charge",
+    "read_fields",
+    "reject",
+    "strip",
+    "usable_ids",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Whom the message is about. patient: the known one; None when nobody is named, known, or not one alone (`ambiguous`).
+
+    named: the identifiers as sent. unknown: those key ids that no patient has yet.
+    """
+
+    named: NamedPatient
+    patient: Patient | None
+    ambiguous: bool
+    unknown: tuple[Identifier, ...]
+
+    @property
+    def key(self) -> Identifier | None:
+        """The first key id of the message."""
+        return self.named.keys[0] if self.named.keys else None
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a suspended Context read asks the engine to load."""
+
+    kind: str
+    key: tuple[str, ...]
+
+
+class View(Protocol):
+    """The loaded rows behind a Context. LookupError: not loaded yet."""
+
+    def patient(self, identifier: tuple[str, str]) -> Patient | None:
+        """The patient with that id."""
+
+    def appointment(self, origin: Side, reference: str) -> Appointment | None:
+        """The appointment with that SCH-2 or SCH-1."""
+
+    def charge(self, match: Match, transaction_id: str) -> Charge | None:
+        """The charge of that patient's lane with that FT1-2."""
+
+
+@coroutine
+def _load(request: Read) -> Generator[Read, None, None]:
+    yield request
+
+
+class Context:
+    """What a handler or rule may know besides its segment or change: the message, the set-up, and reads of the registry."""
+
+    __slots__ = ("_view", "event", "match", "message", "other", "peer", "policy")
+
+    def __init__(self, message: Message, peer: Side, match: Match, policy: Policy, view: View) -> None:
+        self.message: Final = message
+        self.peer: Final = peer
+        self.other: Final = other_side(peer)
+        self.match: Final = match
+        self.policy: Final = policy
+        self.event: Final = message.event
+        self._view = view
+
+    @property
+    def owns_patients(self) -> bool:
+        """Whether the sender is the authority for patients."""
+        return self.peer == self.policy.patient_authority
+
+    @property
+    def owns_schedule(self) -> bool:
+        """Whether the sender is the authority for the schedule."""
+        return self.peer == self.policy.schedule_authority
+
+    async def patient(self, identifier: Identifier) -> Patient | None:
+        """The patient with that id; None when unknown."""
+        try:
+            return self._view.patient(identifier.key)
+        except LookupError:
+            await _load(Read("patient", identifier.key))
+            return self._view.patient(identifier.key)
+
+    async def appointment(self, origin: Side, reference: str) -> Appointment | None:
+        """The appointment that `origin` numbered so (SCH-2, else SCH-1); None when unknown."""
+        try:
+            return self._view.appointment(origin, reference)
+        except LookupError:
+            await _load(Read("appointment", (origin, reference)))
+            return self._view.appointment(origin, reference)
+
+    async def charge(self, transaction_id: str) -> Charge | None:
+        """The charge of this message's patient with that FT1-2 (decisions 5: EMR, patient lane, FT1-2); None when unknown."""
+        try:
+            return self._view.charge(self.match, transaction_id)
+        except LookupError:
+            key = self.match.key
+            if key is None:
+                return None
+            await _load(Read("charge", (*key.key, transaction_id)))
+            return self._view.charge(self.match, transaction_id)
+
+
+Handler = Callable[[Segment, Context], Awaitable[Sequence[Change]]]
+Rule = Callable[[Change, Context], Awaitable[Verdict | None]]
+
+_EVENT = re.compile(r"[A-Z0-9]{3}\^[A-Z0-9]{3}")
+_SEGMENT = re.compile(r"[A-Z][A-Z0-9]{2}")
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredHandler:
+    """One handler. each: once per such segment, in message order; otherwise once, for the first."""
+
+    name: str
+    events: tuple[str, ...]
+    segment: str
+    each: bool
+    call: Handler
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredRule:
+    """One rule. kinds: the kinds of change that it judges."""
+
+    name: str
+    kinds: tuple[str, ...]
+    call: Rule
+
+
+def _checked_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise RegistrationError(f"{name!r} is not a usable name: lower case letters, digits and _ only")
+    return name
+
+
+@dataclass(slots=True)
+class Handlers:
+    """The handlers of one module. Registration happens when the loader asks for `registered`, never at import."""
+
+    name: str
+    registered: list[RegisteredHandler] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        _checked_name(self.name)
+
+    def on(self, *events: str, segment: str = "MSH", each: bool = False) -> Callable[[Handler], Handler]:
+        """Registers a coroutine for trigger events (`ADT^A04`) and a segment; a segment that is absent calls nobody.
+
+        Raises RegistrationError for something that is no event or no segment name.
+        """
+        for event in events:
+            if not _EVENT.fullmatch(event):
+                raise RegistrationError(f"handlers {self.name!r}: {event!r} is not an event; write it like 'ADT^A04'")
+        if not events:
+            raise RegistrationError(f"handlers {self.name!r}: no event given")
+        if not _SEGMENT.fullmatch(segment):
+            raise RegistrationError(f"handlers {self.name!r}: {segment!r} is not a segment name; write it like 'PID'")
+
+        def register(call: Handler) -> Handler:
+            name = f"{self.name}.{call.__name__}"  # type: ignore[attr-defined]
+            self.registered.append(RegisteredHandler(name, events, segment, each, call))
+            return call
+
+        return register
+
+
+@dataclass(slots=True)
+class Rules:
+    """The authority rules of one module."""
+
+    name: str
+    registered: list[RegisteredRule] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        _checked_name(self.name)
+
+    def judge(self, *patterns: str) -> Callable[[Rule], Rule]:
+        """Registers a coroutine that judges changes: kinds or patterns (`appointment.*`). None = no opinion.
+
+        The strictest verdict of all rules wins; a rule that fails holds the message. Raises RegistrationError for a pattern that
+        no kind of change has.
+        """
+        kinds: list[str] = []
+        for pattern in patterns:
+            matched = [kind for kind in KINDS if fnmatchcase(kind, pattern)]
+            if not matched:
+                raise RegistrationError(f"rules {self.name!r}: no change is called {pattern!r}; there are {', '.join(KINDS)}")
+            kinds += [kind for kind in matched if kind not in kinds]
+        if not kinds:
+            raise RegistrationError(f"rules {self.name!r}: no kind of change given")
+
+        def register(call: Rule) -> Rule:
+            name = f"{self.name}.{call.__name__}"  # type: ignore[attr-defined]
+            self.registered.append(RegisteredRule(name, tuple(kinds), call))
+            return call
+
+        return register

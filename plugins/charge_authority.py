@@ -1,0 +1,66 @@
+"""Which charges pass (decisions 5): from the EMR, complete, for a known patient, and once."""
+
+from __future__ import annotations
+
+from ophl7.kit import (
+    CREDIT,
+    PAYMENT_TYPES,
+    AddCharge,
+    Change,
+    Context,
+    Location,
+    Rules,
+    Verdict,
+    apply,
+    hold,
+    reject,
+    strip,
+)
+
+rules = Rules("charge_authority")
+
+
+@rules.judge("message.receive")
+async def from_the_emr(_change: Change, ctx: Context) -> Verdict | None:
+    """The PM bills; it does not send charges (#55)."""
+    if ctx.message.type != "DFT" or ctx.peer == "emr":
+        return None
+    location = Location("MSH", field=9)
+    return reject("#55", "C02", "charges are taken from the EMR only", error=200, header=True, location=location)
+
+
+@rules.judge("charge.add")
+async def completeness(change: Change, _ctx: Context) -> Verdict | None:
+    """What could not be billed goes back to the EMR's biller (#41)."""
+    assert isinstance(change, AddCharge)
+    if not change.faults:
+        return None
+    first = change.faults[0]
+    location = Location(first.segment, first.sequence, first.field)
+    return reject("#41", "C01", first.problem, error=first.error, location=location)
+
+
+@rules.judge("charge.add")
+async def patient(change: Change, ctx: Context) -> Verdict | None:
+    """A charge for somebody unknown waits for his registration (#43)."""
+    if ctx.match.patient is not None or ctx.match.ambiguous:
+        return None
+    return hold("#43", f"patient:{ctx.match.key}", "the patient is not known yet")
+
+
+@rules.judge("charge.add")
+async def once(change: Change, _ctx: Context) -> Verdict | None:
+    """The same charge again has no second effect; another content under its id is a person's to judge (#40, #48 to #52)."""
+    assert isinstance(change, AddCharge)
+    line, known = change.line, change.known
+    if line.kind in PAYMENT_TYPES:
+        return hold("#52", f"payment:{line.transaction_id or 'without id'}", "payments and adjustments need a biller")
+    if known is not None and known.content == line.content and known.kind == line.kind:
+        return strip("#48", "the charge is known already", code="")
+    if line.kind == CREDIT:
+        if known is not None:
+            return apply("#50")
+        return hold("#51", f"charge:{line.transaction_id or 'without id'}", "it credits a charge that is not known")
+    if known is not None:
+        return hold("#49", f"charge:{line.transaction_id}", "the charge is known with another content")
+    return apply("#40")

@@ -1,0 +1,94 @@
+"""Who may create and change patients (decisions 3 and 9)."""
+
+from __future__ import annotations
+
+from ophl7.kit import (
+    BIRTH_DATE,
+    NAME,
+    SEX,
+    Change,
+    Context,
+    CreatePatient,
+    Null,
+    Rules,
+    SetField,
+    Verdict,
+    apply,
+    hold,
+    may_write,
+    reject,
+    strip,
+)
+
+rules = Rules("patient_authority")
+
+
+@rules.judge("patient.create")
+async def creation(change: Change, ctx: Context) -> Verdict | None:
+    """Only the patients' owner creates; the other side's updates wait for him, or are refused (#1, #3, #6)."""
+    assert isinstance(change, CreatePatient)
+    key = f"patient:{change.identifiers[0]}"
+    if ctx.owns_patients:
+        if change.announced:
+            return apply("#1" if ctx.peer == "pm" else "#6")
+        if change.complete or ctx.peer == "emr":
+            return apply("#3" if ctx.peer == "pm" else "#6")
+        return hold("#3", key, "the update does not say enough to create the patient; a registration releases it")
+    if ctx.peer == "pm" and not change.announced:
+        return hold("#3", key, "the EMR has not announced this patient yet")
+    row = "#1" if ctx.peer == "pm" else "#6"
+    return reject(row, "P01", "patients are created by the other system only")
+
+
+@rules.judge("patient.create", "patient.field")
+async def deleted_identity(change: Change, _ctx: Context) -> Verdict | None:
+    """A delete indicator on name, birth date or sex is never carried out unseen (#11)."""
+    if isinstance(change, SetField):
+        deleted = change.value is Null.NULL and change.path in {NAME, BIRTH_DATE, SEX}
+    else:
+        assert isinstance(change, CreatePatient)
+        deleted = any(change.fields.get(path) is Null.NULL for path in (NAME, BIRTH_DATE, SEX))
+    if not deleted:
+        return None
+    return hold("#11", _demographics(_ctx), "it deletes the name, birth date or sex")
+
+
+@rules.judge("patient.field")
+async def ownership(change: Change, ctx: Context) -> Verdict | None:
+    """Each field has an owner; what the sender does not own is left out, with a drift row (#4, #5)."""
+    assert isinstance(change, SetField)
+    row = "#4" if ctx.owns_patients else "#5"
+    if may_write(change.path, ctx.peer, ctx.policy.patient_authority, blank=change.current is None):
+        return apply(row)
+    if ctx.policy.foreign_fields == "reject":
+        return reject(row, "P02", f"{change.path} is kept by the other system")
+    if ctx.policy.foreign_fields == "hold":
+        return hold(row, f"fields:{ctx.match.key}", f"{change.path} is kept by the other system")
+    return strip(row, f"{change.path} is kept by the other system")
+
+
+@rules.judge("patient.field")
+async def overwritten_chart(change: Change, ctx: Context) -> Verdict | None:
+    """Another birth date together with another given name or sex is probably another child (#7)."""
+    assert isinstance(change, SetField)
+    patient = ctx.match.patient
+    if change.path != BIRTH_DATE or not ctx.owns_patients or patient is None or change.current is None:
+        return None
+    known_name = patient.fields.get(NAME, "").split("^")
+    given = ctx.message.text("PID-5.2")
+    known_given = known_name[1] if len(known_name) > 1 else ""
+    sex = ctx.message.text("PID-8")
+    other_given = bool(given and known_given and given.casefold() != known_given.casefold())
+    other_sex = bool(sex and SEX in patient.fields and sex != patient.fields[SEX])
+    if not (other_given or other_sex):
+        return None
+    return hold(
+        "#7",
+        _demographics(ctx),
+        "birth date and given name or sex change at once: a chart may be overwritten",
+        blocks=f"record:{patient.subject}",
+    )
+
+
+def _demographics(ctx: Context) -> str:
+    return f"demographics:{ctx.match.key}"
