@@ -1,0 +1,101 @@
+"""What a stranger finds in the checkout: one lock without addresses, two commands, nothing of anybody's machine."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ophl7.settings import settings_table
+
+ROOT = Path(__file__).parents[2]
+LOCK = (ROOT / "constraints.txt").read_text("utf-8")
+
+
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pinned() -> set[str]:
+    return {normal(found[1]) for found in re.finditer(r"^([A-Za-z0-9._-]+)==", LOCK, re.MULTILINE)}
+
+
+def test_every_dependency_is_pinned_with_hashes_and_no_address_is_in_the_lock() -> None:
+    declared = project()
+    wanted = [*declared["project"]["dependencies"], *declared["build-system"]["requires"]]
+    for extra in declared["project"]["optional-dependencies"].values():
+        wanted += extra
+    for group in declared["dependency-groups"].values():
+        wanted += [item for item in group if isinstance(item, str)]
+    names = {normal(re.split(r"[\[<>=!;~ ]", item, maxsplit=1)[0]) for item in wanted}
+    assert names - pinned() == set()
+    for block in re.split(r"\n(?=\S)", LOCK.strip()):
+        assert re.match(r"[A-Za-z0-9._-]+==\S+", block), block
+        assert "--hash=sha256:" in block, block
+    assert "://" not in LOCK
+    assert "index" not in re.sub(r"^[A-Za-z0-9._-]+==.*$", "", LOCK, flags=re.MULTILINE)
+
+
+def test_the_readme_is_the_description_of_the_package_once_there_is_one() -> None:
+    if (ROOT / "README.md").exists():
+        assert project()["project"]["readme"] == "README.md"
+
+
+def make(*goals: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    return subprocess.run(
+        ["make", *goals], cwd=ROOT, env=clean | environ, capture_output=True, text=True, check=False, timeout=30
+    )
+
+
+@pytest.mark.parametrize("goal", ["run", "test", "bench", "crash", "lint", "format", "clean"])
+def test_every_goal_of_the_makefile_can_be_planned(goal: str) -> None:
+    planned = make("--dry-run", goal)
+    assert planned.returncode == 0, planned.stderr
+
+
+def test_make_test_is_what_the_automatic_check_calls() -> None:
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert "exec make test\n" in script.read_text()
+
+
+def test_make_demo_says_plainly_that_it_is_not_there_yet() -> None:
+    if (ROOT / "ophl7" / "cli" / "demo.py").exists():
+        assert "not there yet" not in (ROOT / "Makefile").read_text()
+        return
+    done = make("demo")
+    assert done.returncode == 2
+    assert "simulated PM and EMR" in done.stderr
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False, timeout=30)
+    if listed.returncode != 0:  # an unpacked source distribution
+        return [path for path in ROOT.rglob("*") if path.is_file() and ".venv" not in path.parts]
+    return [ROOT / name for name in listed.stdout.decode().split("\0") if name]
+
+
+def test_nothing_of_a_machine_or_of_a_package_index_is_in_the_repository() -> None:
+    wrong = re.compile(
+        rb"index-url\s*=|find-links\s*=|https?://[^ ]*/simple\b|(?:^|[^A-Za-z0-9_./])/(?:home|root)/[a-z]", re.MULTILINE
+    )
+    here = Path(__file__)
+    found = [
+        str(path.relative_to(ROOT)) for path in tracked() if path.is_file() and path != here and wrong.search(path.read_bytes())
+    ]
+    assert found == []
+
+
+def test_no_setting_of_the_makefile_stops_the_broker() -> None:
+    names = set(re.findall(r"OPHL7_[A-Z_]+", (ROOT / "Makefile").read_text()))
+    assert names <= {row.name for row in settings_table()}
