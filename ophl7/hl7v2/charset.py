@@ -33,8 +33,8 @@ _TABLE_0211 = {
     "ISO IR159": "iso2022_jp",
 }
 _AUTOMATIC = frozenset({"", "ASCII", "US-ASCII", "ISO IR6", "ANSI"})
-# Where one character may take several bytes, a lone undecodable byte cannot be kept in its place for sure.
-_MULTIBYTE = frozenset({"gb18030", "euc_kr", "big5", "shift_jis", "iso2022_jp"})
+# Where a second byte may look like ASCII (a separator, say), and a lone undecodable byte cannot be kept in its place for sure.
+MULTIBYTE = frozenset({"gb18030", "euc_kr", "big5", "shift_jis", "iso2022_jp"})
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -99,7 +99,7 @@ def _is_no_utf8(raw: bytes) -> bool:
 
 
 def _decoded(raw: bytes, encoding: str) -> Decoded:
-    if encoding in _MULTIBYTE:
+    if encoding in MULTIBYTE:
         try:
             text = raw.decode(encoding)
             if text.encode(encoding) == raw:

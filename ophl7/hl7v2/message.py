@@ -7,7 +7,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, NoReturn
 
 from ophl7.errors import Unreadable
-from ophl7.hl7v2.charset import UTF8_BOM, choose, readable
+from ophl7.hl7v2.charset import MULTIBYTE, UTF8_BOM, choose, codec, readable
 from ophl7.hl7v2.delimiters import Delimiters, read_delimiters
 from ophl7.hl7v2.header import Header, read_header
 from ophl7.hl7v2.lines import split_lines, terminator
@@ -181,7 +181,8 @@ class Message:
         """
         known = self._digests.get(with_time)
         if known is None:
-            known = _digest(self.raw, self.delimiters.field.encode("ascii"), self.terminator[0].encode("ascii"), with_time)
+            raw = self.decoded.encode("utf-8", "surrogateescape") if self.encoding in MULTIBYTE else self.raw
+            known = _digest(raw, self.delimiters.field.encode("ascii"), self.terminator[0].encode("ascii"), with_time)
             self._digests[with_time] = known
         return known
 
@@ -232,14 +233,17 @@ def _decode(raw: bytes, body: bytes, forced: str | None) -> tuple[str, str, bool
 
 
 def _charset_field(body: bytes) -> bytes:
-    """MSH-18, before anything is decoded: all charsets that we read leave ASCII as it is in a header."""
+    """MSH-18, before anything is decoded."""
     end = body.find(b"\r")
     header = body if end < 0 else body[:end]
     if b"\n" in header:
         header = header[: header.find(b"\n")]
     separator = body[3:4]
-    fields = header.split(separator, 18) if separator else []
-    return fields[17] if len(fields) > 17 else b""
+    fields = header.split(separator) if separator else []
+    if len(fields) <= 18 or (header.isascii() and b"\x1b" not in header):
+        return fields[17] if len(fields) > 17 else b""
+    # In East Asian charsets the second byte of a character may look like a separator; then MSH-18 stands further back.
+    return next((field for field in fields[17:] if codec(field.decode("latin-1"))), b"")
 
 
 def _digest(raw: bytes, separator: bytes, end: bytes, with_time: bool) -> bytes:

@@ -49,11 +49,17 @@ def test_a_control_id_that_holds_one_of_the_messages_delimiters_is_escaped() -> 
     assert with_control_id(raw, "N-1.2") == b"MSH-.~\\&-a-b-c-d-e--ADT.A08-N\\F\\1\\S\\2-P-2\r"
 
 
-def test_a_japanese_header_is_not_cut_inside_a_character() -> None:
-    name = "彙"  # its second byte in ISO-2022-JP is 0x43, its neighbours hold 0x7C
-    raw = f"MSH|^~\\&|{name}鰻|b|c|d|e||ADT^A08|old|P|2.3||||||ISO IR87\rPID|{name}\r".encode("iso2022_jp")
+@pytest.mark.parametrize(
+    ("charset", "name", "text"),
+    [("iso2022_jp", "ISO IR87", "万亨"), ("gb18030", "GB 18030-2000", "億"), ("big5", "BIG-5", "四")],
+)
+def test_a_header_is_not_cut_inside_a_character(charset: str, name: str, text: str) -> None:
+    raw = f"MSH|^~\\&|{text}|b|c|d|2024||ADT^A08|old|P|2.3||||||{name}\rPID|{text}\r".encode(charset)
+    assert b"|" in text.encode(charset)  # the second byte of the character
     message = Message.parse(with_control_id(raw, "new"))
-    assert (message.control_id, message.sending[0], message.value("PID-1")) == ("new", f"{name}鰻", name)
+    assert (message.control_id, message.sending[0], message.value("PID-1")) == ("new", text, text)
+    later = Message.parse(raw.replace(b"|2024|", b"|2025|"))
+    assert later.digest() == Message.parse(raw).digest()
 
 
 @pytest.mark.parametrize("control_id", ["", "a b", "a|b", "é", "a\r", "x" * 200])
