@@ -14,22 +14,15 @@ from ophl7.engine.ports import Damage
 from ophl7.mllp.framing import frame
 from ophl7.mllp.listener import Listener
 from ophl7.mllp.session import UNANSWERED_BYTES, UNANSWERED_FRAMES, Limits
-from ophl7.testing.peers import Client
+from ophl7.testing.peers import Client, ScriptedPeer, answering
 from tests.integration.mllp.desk import LIMIT_SECONDS, Desk, ManualClock, Observed, Open, echo
 
 
-async def turned(listener: Listener, desk: Desk) -> None:
-    """Lets the loop look at every socket: what another connection could have delivered by now has been delivered."""
-    before = desk.answering
-    desk.answering = None
-    async with Client(*listener.address) as probe:
-        for _ in range(3):
-            count = len(desk.envelopes)
-            await probe.send_raw(frame(b"probe"))
-            (await desk.arrived(count + 1))[-1].session.answer(b"seen")
-            await probe.read_answer()
-            desk.envelopes.pop()
-    desk.answering = before
+async def turned() -> None:
+    """Lets the loop look at every socket a few times: what could have been delivered by now has been delivered."""
+    async with ScriptedPeer(then=answering(bytes)) as bystander, Client(bystander.host, bystander.port) as client:
+        for _ in range(5):
+            await client.send(b"are you there?")
 
 
 # -- time limits -----------------------------------------------------------------------------------------------------------
@@ -62,11 +55,11 @@ async def test_a_byte_now_and_then_does_not_keep_a_frame_alive(
     listener = await listen(frame_timeout=30.0)
     async with Client(*listener.address) as client:
         await client.send_raw(b"\x0b")
-        await turned(listener, desk)
+        await turned()
         for _ in range(4):
             clock.advance(9)
             await client.send_raw(b"x")
-            await turned(listener, desk)
+            await turned()
             listener.sweep()
         await client.closed()
     assert observed.of("stalled") == [("pm", 1, "frame")]
@@ -79,7 +72,7 @@ async def test_a_long_frame_over_a_slow_line_is_no_stall(
     listener = await listen(frame_timeout=30.0)
     async with Client(*listener.address) as client:
         await client.send_raw(b"\x0b" + b"x" * 400_000)
-        await turned(listener, desk)
+        await turned()
         clock.advance(50)
         listener.sweep()
         await client.send_raw(b"\x1c\r")
@@ -140,6 +133,8 @@ async def test_a_line_that_waits_for_our_answer_is_not_quiet(
         listener.sweep()
         desk.answer_all()
         assert await client.read_answer() == b"ok:one"
+        await client.send_raw(frame(b"two"))
+        await desk.arrived(2)
     assert observed.of("stalled") == []
 
 
@@ -223,12 +218,12 @@ async def test_a_sender_with_too_many_unanswered_frames_is_not_read_until_half_a
             await client.send_raw(frame(b"%d" % number))
         await desk.arrived(UNANSWERED_FRAMES)
         await client.send_raw(frame(b"one more"))
-        await turned(listener, desk)
+        await turned()
         assert len(desk.envelopes) == UNANSWERED_FRAMES
         session = desk.envelopes[0].session
         for _ in range(UNANSWERED_FRAMES // 2):
             session.answer(b"a")
-        await turned(listener, desk)
+        await turned()
         assert len(desk.envelopes) == UNANSWERED_FRAMES
         session.answer(b"a")
         assert (await desk.arrived(UNANSWERED_FRAMES + 1))[-1].payload == b"one more"
@@ -242,7 +237,7 @@ async def test_a_sender_with_too_many_unanswered_bytes_is_not_read_either(listen
         await client.send_raw(frame(half))
         await desk.arrived(2)
         await client.send_raw(frame(b"one more"))
-        await turned(listener, desk)
+        await turned()
         assert len(desk.envelopes) == 2
         desk.envelopes[0].session.answer(None)
         desk.envelopes[0].session.answer(None)
@@ -296,9 +291,9 @@ async def test_a_sender_that_never_reads_its_answers_is_paused_and_closed_when_i
         async with asyncio.timeout(LIMIT_SECONDS):
             while session._unread_since is None:
                 await desk.arrived(len(desk.envelopes) + 1)
-        await turned(listener, desk)
+        await turned()
         taken = len(desk.envelopes)
-        await turned(listener, desk)
+        await turned()
         assert len(desk.envelopes) == taken < 20_000
         clock.advance(29)
         listener.sweep()

@@ -62,6 +62,24 @@ async def test_an_outage_ends_with_the_same_port() -> None:
     assert len(peer.payloads) == 2
 
 
+async def test_a_client_reads_an_answer_that_never_gets_its_cr() -> None:
+    async def without_cr(message: Incoming) -> None:
+        await message.wire.write(frame(acknowledgment(message.payload))[:-1])
+
+    async with ScriptedPeer(then=without_cr) as peer, Client(peer.host, peer.port) as client:
+        assert await client.send(MESSAGE) == acknowledgment(MESSAGE)
+        assert await client.send(MESSAGE) == acknowledgment(MESSAGE)
+
+
+async def test_a_client_says_what_is_wrong_with_a_damaged_answer() -> None:
+    async def damaged(message: Incoming) -> None:
+        await message.wire.write(b"\x0bMSH\x1cMSA\x1c\r")
+
+    async with ScriptedPeer(damaged) as peer, Client(peer.host, peer.port) as client:
+        with pytest.raises(ValueError, match="fs_inside"):
+            await client.send(MESSAGE)
+
+
 async def test_silence_is_a_time_out_for_the_client() -> None:
     async with ScriptedPeer(silence) as peer, Client(peer.host, peer.port) as client:
         with pytest.raises(TimeoutError, match="no answer within"):

@@ -184,6 +184,20 @@ async def test_an_answer_that_waits_before_we_ask_ends_the_connection_before_any
         await sender.close()
 
 
+async def test_an_answer_that_has_begun_before_we_ask_ends_the_connection_too() -> None:
+    async def and_more(message: Incoming) -> None:
+        await message.reply(acknowledgment(message.payload))
+        await message.wire.write(b"\x0bMSH|^~")
+
+    async with ScriptedPeer(and_more) as peer:
+        sender = sender_to(peer)
+        assert (await sender.exchange(message("A1"), "A1")).code == "AA"
+        await peer.settled()
+        with pytest.raises(LinkDown, match="although nothing was asked"):
+            await sender.exchange(message("A2"), "A2")
+        assert len(peer.messages) == 1
+
+
 async def test_a_connection_that_the_peer_closed_meanwhile_is_opened_again_without_a_fault() -> None:
     async def once(message: Incoming) -> None:
         await message.reply(acknowledgment(message.payload))

@@ -66,6 +66,7 @@ class House:
         self.observer: ListenerObserver = self
         self.envelopes: list[Envelope] = []
         self.told: list[tuple[object, ...]] = []
+        self.seconds = 1000.0
 
     def admit(self, session: Session, transport: asyncio.Transport) -> int:
         return 7
@@ -84,7 +85,7 @@ class House:
         return datetime(2026, 3, 2, tzinfo=UTC)
 
     def monotonic(self) -> float:
-        return 0.0
+        return self.seconds
 
     def opened(self, *event: object) -> None:
         self.told.append(("opened", *event))
@@ -152,6 +153,69 @@ async def test_the_answers_of_half_a_commit_leave_with_the_next_turn_of_the_loop
     assert transport.written == [frame(b"a") + frame(b"b")]
     session.answer(b"c")
     assert transport.written[1:] == [frame(b"c")]
+
+
+async def test_a_peer_that_does_not_read_its_answers_is_not_read(house: House) -> None:
+    transport = Transport()
+    session = begin(house, transport, b"one")
+    session.pause_writing()
+    session.resume_writing()
+    assert transport.calls == ["pause", "resume"]
+
+
+async def test_after_a_recent_answer_only_our_half_is_closed_and_the_rest_is_dropped(house: House) -> None:
+    transport = Transport()
+    session = begin(house, transport, b"one")
+    session.finish("drained")
+    session.answer(b"a")
+    assert transport.calls == ["pause", "resume", "write_eof"]
+    session.data_received(frame(b"two"))
+    assert len(house.envelopes) == 1
+    assert session.eof_received() is False
+
+
+async def test_a_peer_that_never_closes_its_half_is_closed_after_a_second(house: House) -> None:
+    transport = Transport()
+    session = begin(house, transport, b"one")
+    session.finish("drained")
+    session.answer(b"a")
+    session.sweep(house.seconds + 0.9)
+    assert "close" not in transport.calls
+    session.sweep(house.seconds + 1.0)
+    assert transport.calls[-1] == "close"
+
+
+async def test_long_after_the_last_answer_a_connection_is_just_closed(house: House) -> None:
+    transport = Transport()
+    session = begin(house, transport, b"one")
+    session.answer(b"a")
+    house.seconds += 1.5
+    session.finish("idle")
+    assert transport.calls == ["pause", "close"]
+
+
+async def test_a_close_that_the_peer_holds_up_becomes_an_abort(house: House) -> None:
+    transport = Transport()
+    session = begin(house, transport, b"one", b"two")
+    session.answer(b"a")
+    session.abandon()
+    session.sweep(house.seconds + 29)
+    assert transport.calls == ["close"]
+    session.sweep(house.seconds + 31)
+    assert transport.calls == ["close", "abort"]
+    assert ("stalled", "emr", 7, "answers") in house.told
+
+
+async def test_finishing_twice_or_after_the_end_changes_nothing(house: House) -> None:
+    transport = Transport()
+    session = begin(house, transport, b"one")
+    session.finish("drained")
+    session.finish("idle")
+    session.abandon()
+    session.finish("idle")
+    session.connection_lost(None)
+    assert house.told[-1] == ("closed", "emr", 7, "drained")
+    assert transport.calls == ["pause", "close"]
 
 
 async def test_an_engine_that_answers_while_it_is_offered_is_understood(house: House) -> None:
