@@ -8,6 +8,8 @@ SHELL := /bin/sh
 .PHONY: help env run demo test check lint types imports unit rest bench crash format lock clean
 
 BIN := .venv/bin
+# virtualenv and what it needs, out of the lock; only where python3 comes without its venv module.
+BOOT := virtualenv|distlib|filelock|packaging|platformdirs|python-discovery|typing-extensions
 # Folders of code that exist in this checkout.
 CODE := $(sort $(patsubst %/,%,$(dir $(wildcard ophl7/*.py handlers/*.py plugins/*.py))) tests)
 # Rooms without input or output: their tests must see (nearly) every branch.
@@ -35,13 +37,14 @@ env:
 		echo "Making the environment in .venv ..." >&2; \
 		python3 -m venv --clear .venv >/dev/null 2>&1 || { \
 			echo "python3 has no venv module here; using virtualenv instead" >&2; \
-			rm -rf .venv .boot; \
-			python3 -m pip install --quiet --disable-pip-version-check --target .boot --constraint constraints.txt virtualenv; \
+			rm -rf .venv .boot; mkdir .boot; \
+			awk '/^[a-z]/ { keep = /^($(BOOT))==/ } keep' constraints.txt > .boot/requirements.txt; \
+			python3 -m pip install --quiet --disable-pip-version-check --require-hashes --target .boot --requirement .boot/requirements.txt; \
 			PYTHONPATH=.boot python3 -m virtualenv --quiet .venv; \
 		}; \
 	fi; \
 	echo "Installing the locked dependencies ..." >&2; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement constraints.txt; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes --requirement constraints.txt; \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .; \
 	echo "$$want" > .venv/ready
 

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import tomllib
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,22 @@ def test_every_dependency_is_pinned_with_hashes_and_no_address_is_in_the_lock() 
 def test_the_readme_is_the_description_of_the_package_once_there_is_one() -> None:
     if (ROOT / "README.md").exists():
         assert project()["project"]["readme"] == "README.md"
+
+
+def test_virtualenv_can_be_installed_by_itself_out_of_the_lock() -> None:
+    found = re.search(r"^BOOT := (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert found is not None
+    listed = set(found[1].split("|"))
+    assert listed <= pinned()
+    waiting, needed = ["virtualenv"], set[str]()
+    while waiting:
+        name = waiting.pop()
+        needed.add(name)
+        plain = [need for need in metadata.requires(name) or [] if "extra ==" not in need]
+        waiting += {
+            normal(re.split(r"[\[<>=!;~ (]", need, maxsplit=1)[0]) for need in plain if "python_version <" not in need
+        } - needed
+    assert needed <= listed
 
 
 def make(*goals: str, **environ: str) -> subprocess.CompletedProcess[str]:
