@@ -266,7 +266,7 @@ class Handlers:
             raise RegistrationError(f"handlers {self.name!r}: {segment!r} is not a segment name; write it like 'PID'")
 
         def register(call: Handler) -> Handler:
-            name = f"{self.name}.{call.__name__}"  # type: ignore[attr-defined]
+            name = f"{self.name}.{call.__name__}"
             self.registered.append(RegisteredHandler(name, events, segment, each, call))
             return call
 
@@ -299,7 +299,7 @@ class Rules:
             raise RegistrationError(f"rules {self.name!r}: no kind of change given")
 
         def register(call: Rule) -> Rule:
-            name = f"{self.name}.{call.__name__}"  # type: ignore[attr-defined]
+            name = f"{self.name}.{call.__name__}"
             self.registered.append(RegisteredRule(name, tuple(kinds), call))
             return call
 

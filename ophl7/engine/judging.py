@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable, Sequence
 
 from ophl7.domain.changes import AddCharge, Change, Deliver, Receive, SetField, UpdatePatient
 from ophl7.domain.patient import same_field
@@ -57,7 +57,7 @@ class Judge:
                 for segment in segments:
                     if segment is None:
                         continue
-                    for change in await self._propose(uow, handler.name, handler.call(segment, context)):  # type: ignore[arg-type]
+                    for change in await self._propose(uow, handler.name, handler.call(segment, context)):
                         for part in _expand(change, found):
                             ruling.add(part, await self._verdict(uow, part, context))
         except Reject as refusal:
@@ -80,9 +80,9 @@ class Judge:
             ruling.ignored = strip("", "it changes nothing", code="") if not ruling.conditions else None
         return ruling
 
-    async def _propose(self, uow: UnitOfWork, name: str, call: object) -> Iterable[Change]:
+    async def _propose(self, uow: UnitOfWork, name: str, call: Awaitable[Sequence[Change]]) -> Sequence[Change]:
         try:
-            proposed = await self._runner.run(name, call, uow.read)  # type: ignore[arg-type]
+            proposed = await self._runner.run(name, call, uow.read)
         except (Reject, Hold, HandlerFailed):
             raise
         except Exception as error:

@@ -19,7 +19,7 @@ from ophl7.engine.lanes import Lanes
 from ophl7.engine.ports import Clock, Sender
 from ophl7.engine.settlement import settle
 from ophl7.engine.storage import DeliveryMark, DeliveryRow, DeliveryState, OpenDelivery, Store
-from ophl7.errors import LinkDown, PeerFault, StoreAway
+from ophl7.errors import LinkDown, PeerFault, StoreAway, StoreRefused
 from ophl7.hl7v2.rewrite import with_control_id
 
 # Bytes of fresh deliveries that are kept at hand, so that the first try needs no reading.
@@ -217,7 +217,7 @@ class Outbox:
             self._lanes.give_back(delivery)
             self._down_until = self._now() + self._policy.first
             return
-        except PeerFault:
+        except (PeerFault, StoreRefused):
             # Stored bytes that are no message: nothing that trying again could mend.
             self._settle(delivery, "parked", delivery.attempts, None, "unreadable", 0.0)
             return

@@ -1,0 +1,243 @@
+"""The store in memory: the reference that the others are tested against, and what authors test with. Nothing survives it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from ophl7.domain.appointment import Appointment
+from ophl7.domain.charge import Charge
+from ophl7.domain.identifiers import Identifier, subject_of
+from ophl7.domain.patient import Patient
+from ophl7.engine.storage import (
+    AuditRow,
+    Counters,
+    DeliveryMark,
+    DeliveryRow,
+    DriftRow,
+    HeldMessage,
+    HoldRow,
+    JournalRow,
+    Keys,
+    OpenDelivery,
+    Rows,
+    Seen,
+    State,
+)
+from ophl7.errors import StoreAway, StoreRefused
+
+_OPEN = frozenset({"queued", "sending", "held", "unknown", "parked"})
+
+
+class MemoryStore:
+    """See engine.storage.Store. Its tables are plain dictionaries, to be looked into by tests.
+
+    away: while set, every call raises StoreAway. refuse: ids of journal rows, by control id, that are refused.
+    """
+
+    def __init__(self) -> None:
+        self.journal: dict[int, JournalRow] = {}
+        self.patients: dict[int, Patient] = {}
+        self.aliases: dict[tuple[str, str], int] = {}
+        self.appointments: dict[int, Appointment] = {}
+        self.charges: dict[tuple[int, int], tuple[Charge, int | None]] = {}
+        self.holds: dict[int, HoldRow] = {}
+        self.closed_holds: dict[int, tuple[HoldRow, float, str]] = {}
+        self.deliveries: dict[int, DeliveryRow] = {}
+        self.marks: dict[int, DeliveryMark] = {}
+        self.drift: list[DriftRow] = []
+        self.audit: list[AuditRow] = []
+        self.commits = 0
+        self.away: str | None = None
+        self.refuse: set[str] = set()
+
+    async def open(self) -> Counters:
+        """Starts at the rows that are there."""
+        return Counters(
+            max(self.journal, default=0),
+            max(self.patients, default=0),
+            max(self.appointments, default=0),
+            max((charge.id for charge, _ in self.charges.values()), default=0),
+            max((*self.holds, *self.closed_holds), default=0),
+            max(self.deliveries, default=0),
+            max((row.id for row in self.drift), default=0),
+            "TEST",
+        )
+
+    async def close(self) -> None:
+        """Nothing to give back."""
+
+    async def probe(self) -> None:
+        """Raises StoreAway while `away` is set."""
+        self._check()
+
+    def _check(self) -> None:
+        if self.away is not None:
+            raise StoreAway(self.away)
+
+    # -- load ---------------------------------------------------------------------------------------------------------
+
+    async def load(self, keys: Keys, *, small: bool) -> State:
+        """The rows behind these keys."""
+        del small
+        self._check()
+        state = State()
+        for key in keys.controls:
+            self._seen(key, state)
+        identifiers = keys.identifiers | {(authority, value) for authority, value, _ in keys.charges}
+        identifiers |= {(authority, value) for _, _, authority, value in keys.last if value}
+        for identifier in identifiers:
+            state.aliases[identifier] = self.aliases.get(identifier)
+        for origin, reference in keys.appointments:
+            state.appointments[origin, reference] = self._appointment(origin, reference, state)
+        self._patients(state)
+        for authority, value, transaction in keys.charges:
+            for subject in self._lane(authority, value, state):
+                state.charges[subject, transaction] = self._charge(subject, transaction)
+        for peer, subject, authority, value in keys.last:
+            number = state.aliases.get((authority, value)) if value else None
+            actual = subject if number is None else self.patients[number].subject
+            rows = [r for r in self.journal.values() if r.subject == actual and r.peer == peer and r.state != "duplicate"]
+            state.last[peer, subject] = _as_seen(max(rows, key=lambda row: row.id)) if rows else None
+        self._find_holds(identifiers, keys.appointments, state)
+        for number in keys.held:
+            row = self.journal[number]
+            state.held[number] = HeldMessage(number, row.peer, row.raw, row.start, row.end, row.received_at)
+            state.holds.update({hold.id: hold for hold in self.holds.values() if hold.message == number})
+        return state
+
+    def _seen(self, key: tuple[str, str, bytes], state: State) -> None:
+        peer, control_id, digest = key
+        same_id = [
+            row
+            for row in self.journal.values()
+            if row.peer == peer and row.control_id == control_id and row.state != "duplicate" and control_id
+        ]
+        if same_id:
+            state.reused.add((peer, control_id))
+        same = [row for row in same_id if row.digest == digest]
+        state.controls[key] = _as_seen(max(same, key=lambda row: row.id)) if same else None
+
+    def _appointment(self, origin: str, reference: str, state: State) -> int | None:
+        for attribute in ("filler", "placer"):
+            for row in self.appointments.values():
+                if row.origin == origin and reference and getattr(row, attribute) == reference:
+                    state.appointment_rows[row.id] = row
+                    return row.id
+        return None
+
+    def _patients(self, state: State) -> None:
+        wanted = {number for number in state.aliases.values() if number is not None}
+        wanted |= {row.patient for row in state.appointment_rows.values() if row.patient is not None}
+        while wanted:
+            lanes = {self.patients[number].lane for number in wanted}
+            for patient in self.patients.values():
+                if patient.lane in lanes:
+                    state.patients[patient.id] = patient
+            for lane in lanes:
+                state.lanes[lane] = tuple(sorted(p.id for p in self.patients.values() if p.lane == lane))
+            survivors = {p.merged_pm for p in state.patients.values()} | {p.merged_emr for p in state.patients.values()}
+            wanted = {number for number in survivors if number is not None} - set(state.patients)
+
+    def _lane(self, authority: str, value: str, state: State) -> Sequence[int]:
+        number = state.aliases[authority, value]
+        if number is None:
+            return [subject_of(Identifier(authority, value))]
+        return [state.patients[mate].subject for mate in state.lanes[state.patients[number].lane]]
+
+    def _charge(self, subject: int, transaction: str) -> Charge | None:
+        found = [
+            charge
+            for charge, _ in self.charges.values()
+            if charge.subject == subject and charge.transaction_id == transaction and charge.state in {"held", "sent"}
+        ]
+        return max(found, key=lambda charge: charge.id, default=None)
+
+    def _find_holds(
+        self, identifiers: Collection[tuple[str, str]], appointments: Collection[tuple[str, str]], state: State
+    ) -> None:
+        keys = {f"patient:{authority}:{value}" for authority, value in identifiers}
+        subjects = {patient.subject for patient in state.patients.values()}
+        subjects |= {subject_of(Identifier(*key)) for key, number in state.aliases.items() if number is None}
+        blocks = {f"record:{subject}" for subject in subjects} | {f"charges:{lane}" for lane in (*state.lanes, *subjects)}
+        blocks |= {f"appointment:{reference}" for _, reference in appointments}
+        for row in self.holds.values():
+            if row.key in keys or (row.blocks and row.blocks in blocks):
+                state.holds[row.id] = row
+
+    # -- commit -------------------------------------------------------------------------------------------------------
+
+    async def commit(self, rows: Rows) -> None:
+        """All or nothing: what could fail is checked first."""
+        self._check()
+        if any(row.control_id in self.refuse for row in rows.journal) or any(row.id in self.journal for row in rows.journal):
+            raise StoreRefused("the store refused a row")
+        self.commits += 1
+        self.patients.update(rows.patients)
+        for identifier, number in rows.aliases:
+            self.aliases[identifier.key] = number
+        self.journal.update({row.id: row for row in rows.journal})
+        for update in rows.updates:
+            row = self.journal[update.id]
+            self.journal[update.id] = replace(
+                row, state=update.state, subject=update.subject, row=update.row, reason=update.reason, detail=update.detail
+            )
+        self.appointments.update(rows.appointments)
+        for charge, delivery in rows.charges:
+            known = self.charges.get((charge.message, charge.line))
+            kept = charge if known is None else replace(known[0], subject=charge.subject, state=charge.state)
+            self.charges[charge.message, charge.line] = (kept, delivery)
+        for moved in rows.charge_updates:
+            known = self.charges.get((moved.message, moved.line))
+            if known is not None:
+                self.charges[moved.message, moved.line] = (
+                    replace(known[0], state=moved.state, subject=moved.subject),
+                    moved.delivery,
+                )
+        self.holds.update({row.id: row for row in rows.holds})
+        for number, at, how in rows.closed_holds:
+            self.closed_holds[number] = (self.holds.pop(number), at, how)
+        self.deliveries.update({row.id: row for row in rows.deliveries})
+        for mark in rows.marks:
+            self.marks[mark.id] = mark
+            self.deliveries[mark.id] = replace(self.deliveries[mark.id], state=mark.state)
+        self.drift += rows.drift
+        self.audit += rows.audit
+
+    # -- the outbox's reads -------------------------------------------------------------------------------------------
+
+    async def open_deliveries(self) -> Sequence[OpenDelivery]:
+        """Everything that is not settled, oldest first."""
+        self._check()
+        found: list[OpenDelivery] = []
+        for row in sorted(self.deliveries.values(), key=lambda row: row.id):
+            if row.state in _OPEN:
+                mark = self.marks.get(row.id)
+                attempts, next_at = (mark.attempts, mark.next_at) if mark is not None else (0, None)
+                found.append(
+                    OpenDelivery(
+                        row.id,
+                        row.destination,
+                        row.lane,
+                        row.stream,
+                        row.control_id,
+                        row.state,
+                        attempts,
+                        next_at,
+                        row.created_at,
+                    )
+                )
+        return found
+
+    async def body_of(self, delivery: int) -> bytes:
+        """The delivery's own bytes, or its message's."""
+        self._check()
+        row = self.deliveries[delivery]
+        if row.body is not None:
+            return row.body
+        message = self.journal[row.message]
+        return message.raw[message.start : message.end]
+
+
+def _as_seen(row: JournalRow) -> Seen:
+    return Seen(row.id, row.digest, row.received_at, row.ack_code in {"AA", "CA"}, row.ack_code, row.answer)

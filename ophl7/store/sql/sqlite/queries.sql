@@ -1,0 +1,143 @@
+-- Named statements. {keys} becomes as many rows or places as there are keys.
+
+-- name: seen
+-- The last message with a control id and digest that is not itself a duplicate, and whether the control id was used at all.
+WITH wanted (peer, control_id, digest) AS (VALUES {keys})
+SELECT w.peer, w.control_id, w.digest,
+    (SELECT max(j.id) FROM journal j
+     WHERE j.control_id = w.control_id AND j.digest = w.digest AND j.peer = w.peer
+         AND j.state <> 'duplicate' AND j.control_id <> ''),
+    EXISTS (SELECT 1 FROM journal j
+            WHERE j.control_id = w.control_id AND j.peer = w.peer AND j.state <> 'duplicate' AND j.control_id <> '')
+FROM wanted w;
+
+-- name: answered
+SELECT id, digest, received_at, ack_code, answer FROM journal WHERE id IN ({keys});
+
+-- name: aliases
+SELECT authority, value, patient FROM alias WHERE value IN ({keys});
+
+-- name: lane_mates
+-- The patients themselves and everybody in their lanes.
+SELECT id, subject, lane, identifiers, fields, created_at, message, provisional, merged_pm, merged_emr, inactive_pm, inactive_emr
+FROM patient WHERE lane IN (SELECT lane FROM patient WHERE id IN ({keys}));
+
+-- name: appointments
+WITH wanted (reference, origin) AS (VALUES {keys})
+SELECT a.id, a.origin, a.filler, a.placer, a.subject, a.patient, a.start, a.starts_at, a.duration, a.status, a.status_raw,
+    a.resources, a.progress, a.message
+FROM wanted w JOIN appointment a ON a.filler = w.reference AND a.origin = w.origin AND a.filler <> ''
+UNION
+SELECT a.id, a.origin, a.filler, a.placer, a.subject, a.patient, a.start, a.starts_at, a.duration, a.status, a.status_raw,
+    a.resources, a.progress, a.message
+FROM wanted w JOIN appointment a ON a.placer = w.reference AND a.origin = w.origin AND a.placer <> '';
+
+-- name: charges
+WITH wanted (subject, transaction_id) AS (VALUES {keys})
+SELECT c.id, c.message, c.line, c.subject, c.transaction_id, c.kind, c.date, c.procedure, c.modifiers, c.units, c.diagnoses,
+    c.amount, c.visit, c.content, c.state
+FROM wanted w JOIN charge c ON c.subject = w.subject AND c.transaction_id = w.transaction_id
+WHERE c.state IN ('held', 'sent')
+ORDER BY c.id;
+
+-- name: last_of_lane
+-- The last message of that peer about that subject (#86).
+WITH wanted (peer, subject) AS (VALUES {keys})
+SELECT w.peer, w.subject,
+    (SELECT max(j.id) FROM journal j WHERE j.subject = w.subject AND j.peer = w.peer AND j.state <> 'duplicate')
+FROM wanted w;
+
+-- name: open_holds_by_key
+SELECT id, message, key, blocks, reason, since, peer FROM hold WHERE closed_at IS NULL AND key IN ({keys});
+
+-- name: open_holds_by_block
+SELECT id, message, key, blocks, reason, since, peer FROM hold WHERE closed_at IS NULL AND blocks <> '' AND blocks IN ({keys});
+
+-- name: open_holds_by_message
+SELECT id, message, key, blocks, reason, since, peer FROM hold WHERE closed_at IS NULL AND message IN ({keys});
+
+-- name: held
+SELECT id, peer, raw, start, "end", received_at FROM journal WHERE id IN ({keys});
+
+-- name: open_deliveries
+SELECT id, destination, lane, stream, control_id, state, attempts, next_at, created_at FROM delivery
+WHERE state IN ('queued', 'sending', 'held', 'unknown', 'parked') ORDER BY id;
+
+-- name: body_of
+SELECT d.body, j.raw, j.start, j."end" FROM delivery d JOIN journal j ON j.id = d.message WHERE d.id = ?;
+
+-- name: insert_journal
+INSERT INTO journal (id, peer, connection, received_at, event, control_id, digest, state, ack_code, answer, decision_row, reason,
+    subject, repeats, raw, start, "end", detail)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: update_journal
+UPDATE journal SET state = ?, subject = ?, decision_row = ?, reason = ?, detail = ? WHERE id = ?;
+
+-- name: upsert_patient
+INSERT INTO patient (id, subject, lane, identifiers, fields, created_at, message, provisional, merged_pm, merged_emr, inactive_pm,
+    inactive_emr)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET lane = excluded.lane, identifiers = excluded.identifiers, fields = excluded.fields,
+    message = excluded.message, provisional = excluded.provisional, merged_pm = excluded.merged_pm,
+    merged_emr = excluded.merged_emr, inactive_pm = excluded.inactive_pm, inactive_emr = excluded.inactive_emr;
+
+-- name: upsert_alias
+INSERT INTO alias (value, authority, type, patient) VALUES (?, ?, ?, ?)
+ON CONFLICT (value, authority) DO UPDATE SET patient = excluded.patient, type = excluded.type;
+
+-- name: upsert_appointment
+INSERT INTO appointment (id, origin, filler, placer, subject, patient, start, starts_at, duration, status, status_raw, resources,
+    progress, message)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET filler = excluded.filler, placer = excluded.placer, subject = excluded.subject,
+    patient = excluded.patient, start = excluded.start, starts_at = excluded.starts_at, duration = excluded.duration,
+    status = excluded.status, status_raw = excluded.status_raw, resources = excluded.resources, progress = excluded.progress,
+    message = excluded.message;
+
+-- name: insert_charge
+INSERT INTO charge (id, message, line, subject, transaction_id, kind, date, procedure, modifiers, units, diagnoses, amount, visit,
+    content, state, delivery)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (message, line) DO UPDATE SET subject = excluded.subject, state = excluded.state, delivery = excluded.delivery;
+
+-- name: update_charge
+UPDATE charge SET state = ?, subject = ?, delivery = ? WHERE message = ? AND line = ?;
+
+-- name: insert_hold
+INSERT INTO hold (id, message, key, blocks, reason, since, peer) VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- name: close_hold
+UPDATE hold SET closed_at = ?, closed_how = ? WHERE id = ?;
+
+-- name: insert_delivery
+INSERT INTO delivery (id, destination, lane, stream, message, control_id, state, body, created_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: mark_delivery
+UPDATE delivery SET state = ?, attempts = ?, next_at = ?, last_answer = ?, changed_at = ? WHERE id = ?;
+
+-- name: insert_drift
+INSERT INTO drift (id, message, patient, peer, field, offered, kept, rule, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: insert_audit
+INSERT INTO audit (at, actor, action, target, reason) VALUES (?, ?, ?, ?, ?);
+
+-- name: last_ids
+SELECT
+    (SELECT coalesce(max(id), 0) FROM journal),
+    (SELECT coalesce(max(id), 0) FROM patient),
+    (SELECT coalesce(max(id), 0) FROM appointment),
+    (SELECT coalesce(max(id), 0) FROM charge),
+    (SELECT coalesce(max(id), 0) FROM hold),
+    (SELECT coalesce(max(id), 0) FROM delivery),
+    (SELECT coalesce(max(id), 0) FROM drift);
+
+-- name: count_open_holds
+SELECT count(*) FROM hold WHERE closed_at IS NULL;
+
+-- name: prefix
+SELECT value FROM meta WHERE name = 'prefix';
+
+-- name: probe
+INSERT INTO meta (name, value) VALUES ('probe', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value;

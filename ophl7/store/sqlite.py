@@ -1,0 +1,238 @@
+"""The store of one node: one `sqlite3` connection, one thread, two calls a batch.
+
+WAL with synchronous=FULL: a commit returns when the log was synced. Small loads run on the event loop, everything else in the
+thread; the engine never overlaps two calls, so the connection needs no lock. Readers (console, API) have connections of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ophl7.engine.storage import Counters, Keys, OpenDelivery, Rows, State
+from ophl7.errors import StoreAway, StoreRefused
+from ophl7.store.lease import Lease
+from ophl7.store.migrations import migrate, shipped
+from ophl7.store.rows import appointment_row, charge_row, journal_row, patient_row
+from ophl7.store.sqlite_load import Loader
+from ophl7.store.statements import statements
+
+_SETTINGS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = OFF",  # the engine gives parents before children; the checks would read a page for each
+    "PRAGMA cache_size = -65536",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA busy_timeout = 5000",
+)
+
+# Errors that say that these rows cannot be written, not that the disk cannot.
+_OUR_FAULT = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.ProgrammingError,
+    sqlite3.InterfaceError,
+    OverflowError,
+    UnicodeError,
+    ValueError,
+    TypeError,
+)
+
+T = TypeVar("T")
+
+_PREFIX_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+
+
+class SqliteStore:
+    """See engine.storage.Store for what is guaranteed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lease = Lease(path)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ophl7-store")
+        self._reading = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ophl7-bodies")
+        self._connection: sqlite3.Connection | None = None
+        self._bodies: sqlite3.Connection | None = None
+        self._loader: Loader | None = None
+        self._inode = 0
+        self._open_holds = 0
+        self._sql = statements("sqlite")
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    async def open(self) -> Counters:
+        """Takes the lease, brings the schema up to date, and tells the last ids."""
+        self._lease.take()
+        try:
+            return await self._in_thread(self._open)
+        except BaseException:
+            self._lease.give_back()
+            raise
+
+    def _open(self) -> Counters:
+        connection = self._connect()
+        migrate(connection, shipped("sqlite"))
+        self._connection = connection
+        self._bodies = self._connect()
+        self._loader = Loader(connection)
+        self._inode = self.path.stat().st_ino
+        prefix = "".join(secrets.choice(_PREFIX_LETTERS) for _ in range(4))
+        connection.execute("INSERT OR IGNORE INTO meta (name, value) VALUES ('prefix', ?)", (prefix,))
+        last = connection.execute(self._sql["last_ids"]).fetchone()
+        self._open_holds = connection.execute(self._sql["count_open_holds"]).fetchone()[0]
+        values: list[Any] = [*last, connection.execute(self._sql["prefix"]).fetchone()[0]]
+        return Counters(*values)
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None, cached_statements=256)
+        for setting in _SETTINGS:
+            connection.execute(setting)
+        return connection
+
+    async def close(self) -> None:
+        """Closes the connections and gives the lease back. Idempotent."""
+        for connection in (self._connection, self._bodies):
+            if connection is not None:
+                await asyncio.get_running_loop().run_in_executor(self._thread, connection.close)
+        self._connection = self._bodies = self._loader = None
+        self._thread.shutdown()
+        self._reading.shutdown()
+        self._lease.give_back()
+
+    # -- the two calls of a batch -------------------------------------------------------------------------------------
+
+    async def load(self, keys: Keys, *, small: bool) -> State:
+        """The rows behind these keys. Raises StoreAway."""
+        loader = self._loader
+        if loader is None:
+            raise StoreAway("the database is closed")
+        holds = self._open_holds > 0
+        if small:
+            return _guarded(lambda: loader.load(keys, holds=holds))
+        return await self._in_thread(lambda: loader.load(keys, holds=holds))
+
+    async def commit(self, rows: Rows) -> None:
+        """One transaction, synced. Raises StoreAway, StoreRefused."""
+        if not rows:
+            return
+        await self._in_thread(lambda: self._commit(rows))
+        self._open_holds += len(rows.holds) - len(rows.closed_holds)
+
+    def _commit(self, rows: Rows) -> None:
+        connection = self._present()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for name, values in self._writes(rows):
+                connection.executemany(self._sql[name], values)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+            raise
+
+    def _present(self) -> sqlite3.Connection:
+        """A database file that was removed or replaced under us takes no more writes: they would be lost with it."""
+        connection = self._connection
+        if connection is None:
+            raise StoreAway("the database is closed")
+        try:
+            inode = os.stat(self.path).st_ino
+        except OSError as error:
+            raise StoreAway("the database file is gone; put it back, or stop ophl7 and restore the backup") from error
+        if inode != self._inode:
+            raise StoreAway("the database file was replaced while ophl7 works with it; restart ophl7")
+        return connection
+
+    @staticmethod
+    def _writes(rows: Rows) -> Iterable[tuple[str, Iterable[tuple[Any, ...]]]]:
+        """Parents before children; within a table by key, so that neighbours share a page."""
+        if rows.patients:
+            yield "upsert_patient", [patient_row(rows.patients[number]) for number in sorted(rows.patients)]
+        if rows.aliases:
+            yield "upsert_alias", [(one.value, one.authority, one.type, number) for one, number in rows.aliases]
+        if rows.journal:
+            yield "insert_journal", [journal_row(row) for row in rows.journal]
+        if rows.appointments:
+            yield "upsert_appointment", [appointment_row(rows.appointments[number]) for number in sorted(rows.appointments)]
+        if rows.charges:
+            yield "insert_charge", [charge_row(charge, delivery) for charge, delivery in rows.charges]
+        if rows.charge_updates:
+            updates = [(one.state, one.subject, one.delivery, one.message, one.line) for one in rows.charge_updates]
+            yield "update_charge", updates
+        if rows.holds:
+            yield "insert_hold", [(r.id, r.message, r.key, r.blocks, r.reason, r.since, r.peer) for r in rows.holds]
+        if rows.closed_holds:
+            yield "close_hold", [(at, how, number) for number, at, how in rows.closed_holds]
+        if rows.updates:
+            changed = [(row.state, row.subject, row.row, row.reason, row.detail, row.id) for row in rows.updates]
+            yield "update_journal", changed
+        if rows.deliveries:
+            made = [
+                (r.id, r.destination, r.lane, r.stream, r.message, r.control_id, r.state, r.body, r.created_at)
+                for r in rows.deliveries
+            ]
+            yield "insert_delivery", made
+        if rows.marks:
+            marks = [(mark.state, mark.attempts, mark.next_at, mark.answer, mark.at, mark.id) for mark in rows.marks]
+            yield "mark_delivery", marks
+        if rows.drift:
+            drift = [(r.id, r.message, r.patient, r.peer, r.field, r.offered, r.kept, r.rule, r.at) for r in rows.drift]
+            yield "insert_drift", drift
+        if rows.audit:
+            yield "insert_audit", [(row.at, row.actor, row.action, row.target, row.reason) for row in rows.audit]
+
+    # -- the outbox's reads -------------------------------------------------------------------------------------------
+
+    async def open_deliveries(self) -> Sequence[OpenDelivery]:
+        """Everything that is not settled, oldest first. Raises StoreAway."""
+        return await self._in_thread(
+            lambda: [OpenDelivery(*row) for row in self._present().execute(self._sql["open_deliveries"])]
+        )
+
+    async def body_of(self, delivery: int) -> bytes:
+        """The bytes that were stored for it, or its message's; on a connection of its own, beside the batch. Raises StoreAway."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._reading, lambda: _guarded(lambda: self._body_of(delivery))
+        )
+
+    def _body_of(self, delivery: int) -> bytes:
+        connection = self._bodies
+        if connection is None:
+            raise StoreAway("the database is closed")
+        row = connection.execute(self._sql["body_of"], (delivery,)).fetchone()
+        if row is None or (row[0] is None and row[1] is None):
+            raise StoreRefused(f"delivery {delivery} has no bytes")
+        body: bytes = row[0] if row[0] is not None else row[1][row[2] : row[3]]
+        return body
+
+    async def probe(self) -> None:
+        """A write that goes through. Raises StoreAway when it does not."""
+        await self._in_thread(self._probe)
+
+    def _probe(self) -> None:
+        connection = self._present()
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        connection.execute(self._sql["probe"], (secrets.token_hex(4),))
+        self._open_holds = connection.execute(self._sql["count_open_holds"]).fetchone()[0]
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: _guarded(call))
+
+
+def _guarded(call: Callable[[], T]) -> T:
+    """SQLite's errors as ours: these rows, or the disk."""
+    try:
+        return call()
+    except _OUR_FAULT as error:
+        raise StoreRefused(f"the database refused a row: {type(error).__name__}") from error
+    except (sqlite3.Error, OSError) as error:
+        raise StoreAway(f"the database cannot be used: {error}") from error

@@ -1,0 +1,157 @@
+"""Reads the rows that a batch can touch: a few statements over sets of keys, following references until none is open."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+from ophl7.domain.identifiers import Identifier, subject_of
+from ophl7.domain.patient import Patient
+from ophl7.engine.storage import HeldMessage, HoldRow, Keys, Seen, State
+from ophl7.store.rows import appointment_from, charge_from, patient_from
+from ophl7.store.statements import padded, with_keys
+
+# Keys in one statement; SQLite's own limit is on places (32,766 since 3.32), and a row of keys has up to three.
+_CHUNK = 1024
+
+
+class Loader:
+    """Fills a State. Every key that was asked for is in the answer, with None where nothing exists."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def load(self, keys: Keys, *, holds: bool) -> State:
+        """holds: whether any hold is open at all; if none is, nobody needs to look."""
+        state = State()
+        if keys.controls:
+            self._controls(keys.controls, state)
+        identifiers = keys.identifiers | {(authority, value) for authority, value, _ in keys.charges}
+        identifiers |= {(authority, value) for _, _, authority, value in keys.last if value}
+        if identifiers:
+            self._aliases(identifiers, state)
+        if keys.appointments:
+            self._appointments(keys.appointments, state)
+        self._patients(state)
+        if keys.charges:
+            self._charges(keys.charges, state)
+        if keys.last:
+            self._last(keys.last, state)
+        if holds and (identifiers or keys.appointments):
+            self._holds(identifiers, keys.appointments, state)
+        if keys.held:
+            self._held(keys.held, state)
+        return state
+
+    def _rows(self, name: str, keys: Collection[Any], width: int = 1) -> Iterable[Sequence[Any]]:
+        ordered = sorted(keys)
+        for begin in range(0, len(ordered), _CHUNK):
+            chunk = padded(ordered[begin : begin + _CHUNK])
+            values = chunk if width == 1 else [value for key in chunk for value in key]
+            yield from self._connection.execute(with_keys("sqlite", name, len(chunk), width), values)
+
+    def _controls(self, keys: Collection[tuple[str, str, bytes]], state: State) -> None:
+        found: dict[int, list[tuple[str, str, bytes]]] = {}
+        for peer, control_id, digest, number, used in self._rows("seen", keys, 3):
+            key = (peer, control_id, digest)
+            state.controls[key] = None
+            if used:
+                state.reused.add((peer, control_id))
+            if number is not None:
+                found.setdefault(number, []).append(key)
+        for seen in self._seen(found):
+            for key in found[seen.message]:
+                state.controls[key] = seen
+
+    def _seen(self, numbers: Collection[int]) -> Iterable[Seen]:
+        if numbers:
+            for number, digest, received_at, code, answer in self._rows("answered", numbers):
+                yield Seen(number, digest, received_at, code in {"AA", "CA"}, code, answer)
+
+    def _aliases(self, keys: Collection[tuple[str, str]], state: State) -> None:
+        for key in keys:
+            state.aliases[key] = None
+        for authority, value, patient in self._rows("aliases", {value for _, value in keys}):
+            if (authority, value) in state.aliases:
+                state.aliases[authority, value] = patient
+
+    def _appointments(self, keys: Collection[tuple[str, str]], state: State) -> None:
+        for origin, reference in keys:
+            state.appointments["pm" if origin == "pm" else "emr", reference] = None
+        for row in self._rows("appointments", {(reference, origin) for origin, reference in keys}, 2):
+            found = appointment_from(row)
+            state.appointment_rows[found.id] = found
+            for reference in (found.placer, found.filler):  # where two claim one reference, SCH-2 wins (#20)
+                if reference and (found.origin, reference) in state.appointments:
+                    state.appointments[found.origin, reference] = found.id
+
+    def _patients(self, state: State) -> None:
+        """The patients named so far, everybody in their lanes, their survivors, until no new one turns up."""
+        wanted = {number for number in state.aliases.values() if number is not None}
+        wanted |= {row.patient for row in state.appointment_rows.values() if row.patient is not None}
+        while wanted:
+            members: dict[int, list[int]] = {}
+            for row in self._rows("lane_mates", wanted):
+                patient: Patient = patient_from(row)
+                if patient.id not in state.patients:
+                    state.patients[patient.id] = patient
+                    members.setdefault(patient.lane, []).append(patient.id)
+            for lane, numbers in members.items():
+                state.lanes[lane] = tuple(sorted({*numbers, *state.lanes.get(lane, ())}))
+            survivors = {patient.merged_pm for patient in state.patients.values()}
+            survivors |= {patient.merged_emr for patient in state.patients.values()}
+            wanted = {number for number in survivors if number is not None} - set(state.patients)
+
+    def _charges(self, keys: Collection[tuple[str, str, str]], state: State) -> None:
+        """The same FT1-2 under anybody of the patient's lane is the same charge (decisions 5)."""
+        wanted: set[tuple[int, str]] = set()
+        for authority, value, transaction in keys:
+            number = state.aliases[authority, value]
+            if number is None:
+                wanted.add((subject_of(Identifier(authority, value)), transaction))
+            else:
+                lane = state.lanes[state.patients[number].lane]
+                wanted |= {(state.patients[mate].subject, transaction) for mate in lane}
+        for key in wanted:
+            state.charges[key] = None
+        for row in self._rows("charges", wanted, 2):
+            charge = charge_from(row)
+            state.charges[charge.subject, charge.transaction_id] = charge  # in order of their ids: the last one counts
+
+    def _last(self, keys: Collection[tuple[Any, int, str, str]], state: State) -> None:
+        asked: dict[tuple[str, int], list[tuple[Any, int]]] = {}
+        for peer, subject, authority, value in keys:
+            number = state.aliases.get((authority, value)) if value else None
+            actual = subject if number is None else state.patients[number].subject
+            asked.setdefault((peer, actual), []).append((peer, subject))
+            state.last[peer, subject] = None
+        found: dict[int, tuple[str, int]] = {}
+        for peer, subject, number in self._rows("last_of_lane", set(asked), 2):
+            if number is not None:
+                found[number] = (peer, subject)
+        for seen in self._seen(found):
+            for key in asked[found[seen.message]]:
+                state.last[key] = seen
+
+    def _holds(self, identifiers: Collection[tuple[str, str]], appointments: Collection[tuple[str, str]], state: State) -> None:
+        """What waits for these patients, and what makes their later messages wait."""
+        waiting = {f"patient:{authority}:{value}" for authority, value in identifiers}
+        subjects = {patient.subject for patient in state.patients.values()}
+        subjects |= {subject_of(Identifier(*key)) for key, number in state.aliases.items() if number is None}
+        blocks = {f"record:{subject}" for subject in subjects}
+        blocks |= {f"charges:{lane}" for lane in (*state.lanes, *subjects)}
+        blocks |= {f"appointment:{reference}" for _, reference in appointments}
+        if waiting:
+            self._take_holds("open_holds_by_key", waiting, state)
+        if blocks:
+            self._take_holds("open_holds_by_block", blocks, state)
+
+    def _held(self, messages: Collection[int], state: State) -> None:
+        for number, peer, raw, start, end, received_at in self._rows("held", messages):
+            state.held[number] = HeldMessage(number, peer, raw, start, end, received_at)
+        self._take_holds("open_holds_by_message", messages, state)
+
+    def _take_holds(self, name: str, keys: Collection[Any], state: State) -> None:
+        for row in self._rows(name, keys):
+            state.holds[row[0]] = HoldRow(*row)
