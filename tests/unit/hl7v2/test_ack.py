@@ -189,3 +189,20 @@ def test_a_batch_is_answered_in_an_envelope_of_its_own() -> None:
 
 def test_a_batch_of_answers_only_is_answered_by_an_empty_envelope() -> None:
     assert ack.batch(b"BHS|^~\\&|PM\n", [], "O", WHEN, ZONE) == b"BHS|^~\\&|||PM||20240704103015-0400||||O|\rBTS|0\r"
+
+
+@pytest.mark.parametrize(
+    ("version", "known"),
+    [
+        ("", True),
+        ("2.1", True),
+        ("2.3.1", True),
+        ("2.9", True),
+        ("2.999", False),
+        ("1.0", False),
+        ("2.3HDR", False),
+        ("3.0", False),
+    ],
+)
+def test_the_versions_that_we_speak(version: str, known: bool) -> None:
+    assert ack.known_version(version) is known
