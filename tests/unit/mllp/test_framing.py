@@ -104,7 +104,9 @@ def test_quiet_is_forgotten_when_bytes_come_after_all() -> None:
     framer.receive(b"\x0bone\x1c")
     assert blocks(framer) == []
     framer.quiet()
-    framer.receive(b"x\x1c\r")
+    framer.receive(b"x\x1c")
+    assert blocks(framer) == []
+    framer.receive(b"\r")
     assert blocks(framer) == [fs_inside(b"one\x1cx")]
 
 
