@@ -7,6 +7,7 @@ Nothing is configured globally: a :data:`Log` is a value that is made once, in `
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
@@ -81,11 +82,7 @@ def make_log(
     """
     out = sys.stderr if stream is None else stream
     console = form == "console" or (form == "auto" and out.isatty())
-    renderer: Processor = (
-        structlog.dev.ConsoleRenderer(colors=out.isatty(), timestamp_key="ts")
-        if console
-        else structlog.processors.JSONRenderer()
-    )
+    renderer: Processor = structlog.dev.ConsoleRenderer(colors=out.isatty(), timestamp_key="ts") if console else _json()
     processors: list[Processor] = [
         structlog.processors.add_log_level,
         _stamp(clock),
@@ -150,11 +147,28 @@ def loop_faults(log: Log) -> Callable[[object, Mapping[str, object]], None]:
 
 
 def _stamp(clock: Callable[[], float]) -> Processor:
+    second, prefix = -1, ""  # a line is written for each message: the text of a second is made once
+
     def stamp(_logger: object, _method: str, event: EventDict) -> EventDict:
-        event["ts"] = datetime.fromtimestamp(clock(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        nonlocal second, prefix
+        now = clock()
+        if int(now) != second:
+            second = int(now)
+            prefix = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        event["ts"] = f"{prefix}.{int((now - second) * 1000):03d}Z"
         return event
 
     return stamp
+
+
+def _json() -> Processor:
+    # One encoder for all lines; json.dumps would make one a line. A value that JSON does not know is named by its type only.
+    encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=lambda value: type(value).__name__).encode
+
+    def render(_logger: object, _method: str, event: EventDict) -> str:
+        return encode(event)
+
+    return render
 
 
 def _reduce_traceback(_logger: object, _method: str, event: EventDict) -> EventDict:
@@ -174,11 +188,11 @@ def _gate(*, strict: bool) -> Processor:
     def gate(_logger: object, _method: str, event: EventDict) -> EventDict:
         if not event.keys() <= FIELDS:
             _drop_unknown(event, strict=strict)
-        for name in _CODES & event.keys():
-            if not _CODE.fullmatch(str(event[name])):
-                event[name] = "other"
         for name, value in event.items():
-            if isinstance(value, str) and len(value) > _LONGEST:
+            if name in _CODES:
+                if not _CODE.fullmatch(str(value)):
+                    event[name] = "other"
+            elif isinstance(value, str) and len(value) > _LONGEST:
                 event[name] = value[:_LONGEST]
         return event
 

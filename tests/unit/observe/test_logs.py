@@ -124,6 +124,25 @@ def test_on_a_terminal_the_line_is_for_people() -> None:
     assert lines(forced)[0]["event"] == "listening"
 
 
+def test_a_value_that_json_does_not_know_is_named_by_its_type() -> None:
+    class Patient:
+        def __repr__(self) -> str:
+            return "EVERYWOMAN"
+
+    out = io.StringIO()
+    make_log(stream=out).info("x", reason=Patient())
+    assert lines(out)[0]["reason"] == "Patient"
+
+
+def test_time_goes_on_within_and_over_a_second() -> None:
+    out = io.StringIO()
+    times = iter([1767225600.001, 1767225600.999, 1767225601.0])
+    log = make_log(stream=out, clock=lambda: next(times))
+    for _ in range(3):
+        log.info("x")
+    assert [line["ts"][17:] for line in lines(out)] == ["00.001Z", "00.999Z", "01.000Z"]
+
+
 def test_two_logs_know_nothing_of_each_other() -> None:
     one, two = io.StringIO(), io.StringIO()
     make_log("debug", stream=one).debug("a")
