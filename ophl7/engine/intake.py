@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from time import perf_counter
 from typing import Protocol
@@ -34,6 +34,12 @@ MOST_FRAMES = 128
 FEW_FRAMES = 4
 
 _PROBE_SECONDS = 0.5
+
+_Audit = tuple[AuditRow, asyncio.Future[None]]
+
+
+async def _nothing() -> None:
+    """What happens before anybody is bound."""
 
 
 class Observer(Protocol):
@@ -80,19 +86,26 @@ class Engine:
         self._observer = observer
         self._frames: deque[Envelope] = deque()
         self._marks: deque[DeliveryMark] = deque()
-        self._audit: deque[AuditRow] = deque()
+        self._audit: deque[_Audit] = deque()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._closed: set[str] = set()
         self._on_connected: Callable[[Side], None] = lambda _peer: None
         self._on_away: Callable[[], None] = lambda: None
+        self._on_back: Callable[[], Awaitable[None]] = _nothing
         self.extra_reads = 0
 
-    def bind(self, *, on_connected: Callable[[Side], None], on_away: Callable[[], None]) -> None:
-        """Who is told of an inbound connection (the peer's link), and who closes all connections when the store is away."""
+    def bind(
+        self, *, on_connected: Callable[[Side], None], on_away: Callable[[], None], on_back: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Who is told of an inbound connection (the peer's link), and of the store: away (close all connections), and back.
+
+        Back: a commit that failed may be on disk all the same, so what is not settled is taken up again.
+        """
         self._on_connected = on_connected
         self._on_away = on_away
+        self._on_back = on_back
 
     # -- what others call ---------------------------------------------------------------------------------------------
 
@@ -113,10 +126,12 @@ class Engine:
         self._marks.append(mark)
         self._work()
 
-    def audit(self, row: AuditRow) -> None:
-        """Who did what; it rides in the next commit."""
-        self._audit.append(row)
+    async def audit(self, row: AuditRow) -> None:
+        """Who did what; it rides in the next commit and is durable when this returns."""
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._audit.append((row, written))
         self._work()
+        await written
 
     def close_for(self, reason: str) -> None:
         """Nothing is accepted any more for this reason: `draining`, `disk`, `store`."""
@@ -170,7 +185,7 @@ class Engine:
         except Exception as error:  # one message's fault must not cost the others: judge again one by one
             await self._one_by_one(frames, marks, audit, error)
 
-    async def _settle(self, frames: Sequence[Frame], marks: list[DeliveryMark], audit: list[AuditRow]) -> None:
+    async def _settle(self, frames: Sequence[Frame], marks: list[DeliveryMark], audit: list[_Audit]) -> None:
         """The road of a batch: load, decide, commit, answer."""
         began = perf_counter()
         uow = UnitOfWork(self._store, self._ids)
@@ -194,17 +209,20 @@ class Engine:
         frames: Sequence[Frame],
         decided: Sequence[Sequence[Decision]],
         marks: list[DeliveryMark],
-        audit: list[AuditRow],
+        audit: list[_Audit],
         began: float,
     ) -> None:
         rows = uow.rows
         rows.marks = marks
-        rows.audit = audit
+        rows.audit = [row for row, _ in audit]
         when = self._clock.now()
         answers = [self._answer(uow, frame, decisions, when) for frame, decisions in zip(frames, decided, strict=True)]
         await self._store.commit(rows)
         for frame, answer in zip(frames, answers, strict=True):
             frame.source.session.answer(answer)
+        for _, written in audit:
+            if not written.done():  # whoever asked may be gone
+                written.set_result(None)
         self._hand_over(rows)
         self.extra_reads += uow.extra_reads
         for decisions in decided:
@@ -230,7 +248,7 @@ class Engine:
     # -- when it fails --------------------------------------------------------------------------------------------------
 
     async def _one_by_one(
-        self, frames: Sequence[Frame], marks: list[DeliveryMark], audit: list[AuditRow], error: Exception
+        self, frames: Sequence[Frame], marks: list[DeliveryMark], audit: list[_Audit], error: Exception
     ) -> None:
         """The batch did not go through although the store works: each frame alone, each in its own commit."""
         if not frames:
@@ -289,6 +307,7 @@ class Engine:
         while True:
             try:
                 await self._store.probe()
+                await self._on_back()
                 break
             except StoreAway:
                 await asyncio.sleep(_PROBE_SECONDS)

@@ -45,6 +45,13 @@ class Lanes:
         if len(lane.waiting) == 1:
             self._arm(key, lane, now)
 
+    def has(self, delivery: OpenDelivery) -> bool:
+        """Whether it waits here already."""
+        lane = self._lanes.get((delivery.lane, delivery.stream))
+        if lane is None or lane.waiting[-1].id < delivery.id:  # ids ascend in a lane
+            return False
+        return any(waiting.id == delivery.id for waiting in lane.waiting)
+
     def take(self, now: float) -> OpenDelivery | None:
         """The head of the lane that has waited longest; None when no lane may send."""
         while self._delayed and self._delayed[0][0] <= now:

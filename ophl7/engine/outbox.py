@@ -103,11 +103,12 @@ class Outbox:
     # -- what is to be sent -------------------------------------------------------------------------------------------
 
     def take_up(self, deliveries: Iterable[OpenDelivery]) -> None:
-        """What a former process left unsettled, oldest first. A head that it may have tried counts as tried."""
+        """What is unsettled on disk, oldest first: at start, or after the store was away. What is known already stays as it is."""
         now = self._now()
         for delivery in deliveries:
-            self._lanes.add(delivery, now)
-            self._parked += delivery.state in {"parked", "held"}
+            if not self._lanes.has(delivery):
+                self._lanes.add(delivery, now)
+                self._parked += delivery.state in {"parked", "held"}
         self._wake.set()
 
     def feed(self, row: DeliveryRow, body: bytes | None) -> None:

@@ -1,0 +1,342 @@
+"""The running broker: every room wired together, started in order and let go in order. Nothing else knows them all."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ophl7 import __version__
+from ophl7.clock import SystemClock
+from ophl7.domain.patient import Side
+from ophl7.domain.policy import PeerPolicy, Policy
+from ophl7.engine.deciding import Decider
+from ophl7.engine.intake import Engine
+from ophl7.engine.judging import Judge
+from ophl7.engine.outbox import LinkPolicy, Outbox, Outlets
+from ophl7.engine.ports import Clock
+from ophl7.engine.router import Router
+from ophl7.engine.runner import Runner, Watchdog
+from ophl7.engine.storage import AuditRow, Store
+from ophl7.engine.unit_of_work import Ids
+from ophl7.extend.loading import Loaded, load_parts
+from ophl7.mllp.listener import Listener
+from ophl7.mllp.sender import MllpSender
+from ophl7.mllp.session import Limits
+from ophl7.observe.alarms import Alarms
+from ophl7.observe.health import Health
+from ophl7.observe.lag import LoopLag
+from ophl7.observe.logs import Log
+from ophl7.observe.metrics import Metrics
+from ophl7.observe.telling import EngineTeller, LinkTeller, ListenerTeller
+from ophl7.settings import PeerSettings, Settings
+from ophl7.store.sqlite import SqliteStore
+
+SIDES: tuple[Side, Side] = ("pm", "emr")
+
+# What one handler or rule may take before it is broken off (#95). Real ones take microseconds.
+HANDLER_SECONDS = 2.0
+
+_DISK_CHECK_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where the broker can be reached, once it is up."""
+
+    pm: tuple[str, int]
+    emr: tuple[str, int]
+
+
+def policy_from(settings: Settings) -> Policy:
+    """The practice's set-up, as the rules need it."""
+
+    def peer(one: PeerSettings) -> PeerPolicy:
+        return PeerPolicy(one.authority, one.encoding, one.control_id == "weak", one.ignore_events)
+
+    wanted = settings.processing_id
+    return Policy(
+        patient_authority=settings.patient_authority,
+        schedule_authority=settings.schedule_authority,
+        zone=settings.timezone,
+        peers={"pm": peer(settings.pm), "emr": peer(settings.emr)},
+        foreign_fields=settings.foreign_fields,
+        processing_ids=None if wanted == "any" else wanted,
+    )
+
+
+class Broker:
+    """One broker. `start`, then `drain` or `stop`; the tasks in between belong to it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        log: Log,
+        *,
+        clock: Clock | None = None,
+        store: Store | None = None,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """store: another one than the settings' database, for tests."""
+        self.settings = settings
+        self.clock: Clock = clock if clock is not None else SystemClock()
+        self.log = log
+        self.metrics = Metrics(__version__)
+        self.alarms = Alarms(log)
+        self.health = Health()
+        self.store: Store = store if store is not None else SqliteStore(settings.database_path)
+        self.policy = policy_from(settings)
+        self.parts: Loaded = Loaded((), ())
+        self.outboxes: dict[Side, Outbox] = {}
+        self.listeners: dict[Side, Listener] = {}
+        self.engine: Engine
+        self.router: Router
+        self._chance = chance
+        self._stack = AsyncExitStack()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._broken: asyncio.Future[None] | None = None
+        self._draining = False
+
+    # -- start --------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> Listening:
+        """Opens the database, loads handlers and rules, binds the listeners.
+
+        Raises RegistrationError, DatabaseLocked, MigrationError, StoreAway, SettingsError; nothing stays open then.
+        """
+        try:
+            return await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+
+    async def _start(self) -> Listening:
+        settings = self.settings
+        self.parts = load_parts(
+            handlers_path=settings.handlers_path, plugins_path=settings.plugins_path, enabled=settings.plugins
+        )
+        self.router = Router(self.parts.handlers, self.parts.rules)
+        self._stack.push_async_callback(self.store.close)
+        counters = await self.store.open()
+        watchdog = self._stack.enter_context(Watchdog(HANDLER_SECONDS))
+        outlets = Outlets()
+        decider = Decider(Judge(self.router, self.policy, Runner(watchdog)), self.policy, self.clock.now)
+        teller = EngineTeller(self.log, self.metrics.counters, self.alarms)
+        self.engine = Engine(self.store, decider, self.policy, self.clock, Ids(counters), outlets, teller)
+        self.engine.bind(on_connected=self._peer_seen, on_away=self._close_connections, on_back=self._take_up)
+        for side in SIDES:
+            self.outboxes[side] = self._outbox(side)
+            outlets.add(self.outboxes[side])
+        await self._take_up()
+        self._watch_over()
+        self._broken = asyncio.get_running_loop().create_future()
+        self._stack.push_async_callback(self._cancel_tasks)
+        self._own(self.engine.run(), "batch loop")
+        for side in SIDES:
+            self._own(self.outboxes[side].run(), f"delivery to the {side.upper()}")
+        self._own(self._watch_disk(), "disk watch")
+        for side in SIDES:
+            await self._listen(side)
+        return Listening(self.listeners["pm"].address, self.listeners["emr"].address)
+
+    def _outbox(self, side: Side) -> Outbox:
+        peer = self.settings.peer(side)
+        senders: list[MllpSender] = []
+        if peer.url is not None:
+            senders = [MllpSender(peer.url.host, peer.url.port, peer.ack_timeout) for _ in range(peer.connections)]
+        return Outbox(
+            side,
+            self.store,
+            senders,
+            LinkPolicy(peer.retry.first, peer.retry.longest, peer.nack_default),
+            self.engine.mark,
+            self.clock,
+            LinkTeller(self.log, self.metrics.counters, self.alarms),
+            self._chance,
+        )
+
+    async def _listen(self, side: Side) -> None:
+        peer = self.settings.peer(side)
+        limits = Limits(peer.max_bytes, peer.max_connections, peer.frame_timeout, peer.idle_timeout)
+        listener = Listener(
+            side,
+            peer.listen.host,
+            peer.listen.port,
+            limits,
+            peer.allow,
+            self.engine,
+            self.clock,
+            ListenerTeller(self.log, self.metrics.counters),
+        )
+        self._stack.push_async_callback(listener.stop)
+        await listener.start()
+        self.listeners[side] = listener
+
+    async def _take_up(self) -> None:
+        """What is not settled goes back into the queues: at start, and after the database was away."""
+        waiting = await self.store.open_deliveries()
+        for side in SIDES:
+            self.outboxes[side].take_up(delivery for delivery in waiting if delivery.destination == side)
+
+    # -- tasks --------------------------------------------------------------------------------------------------------
+
+    def _own(self, work: Any, name: str) -> None:  # noqa: ANN401 - any coroutine that returns nothing
+        task: asyncio.Task[None] = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """None of these tasks may end by itself: if one does, the broker stops rather than limp on."""
+        self._tasks.discard(task)
+        if task.cancelled() or self._broken is None or self._broken.done():
+            return
+        error = task.exception()
+        self._broken.set_exception(error if error is not None else RuntimeError(f"the {task.get_name()} ended by itself"))
+
+    async def broken(self) -> None:
+        """Waits for ever, and raises what broke a part of the broker that should never stop."""
+        assert self._broken is not None, "the broker was started"
+        await asyncio.shield(self._broken)
+
+    async def _cancel_tasks(self) -> None:
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.remove_done_callback(self._ended)
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._broken is not None and not self._broken.done():
+            self._broken.cancel()
+
+    # -- what happens meanwhile ---------------------------------------------------------------------------------------
+
+    def _peer_seen(self, side: Side) -> None:
+        self.outboxes[side].hurry()
+
+    def _close_connections(self) -> None:
+        for listener in self.listeners.values():
+            listener.close_all()
+
+    async def _watch_disk(self) -> None:
+        """Past the mark nothing more is taken, before the database runs into the end of the disk (#94)."""
+        reserve = self.settings.disk_reserve
+        folder = self.settings.database_path.absolute().parent
+        while True:
+            free = shutil.disk_usage(folder).free
+            if free < reserve and "disk" not in self.engine.closed_for:
+                self.engine.close_for("disk")
+                self._close_connections()
+                self.alarms.ring("disk", reason=f"only {free // 2**20} MiB are free where the database is")
+            elif free >= reserve and "disk" in self.engine.closed_for:
+                self.engine.open_for("disk")
+                self.alarms.clear("disk")
+            await asyncio.sleep(_DISK_CHECK_SECONDS)
+
+    def _watch_over(self) -> None:
+        """Readiness and the gauges."""
+        closed: dict[str, str] = {
+            "store": "the database cannot be written; messages are not taken until it can",
+            "disk": "the disk is nearly full; messages are not taken until there is room",
+        }
+        for reason, words in closed.items():
+            self.health.add(reason, lambda reason=reason, words=words: words if reason in self.engine.closed_for else None)  # type: ignore[misc]
+        self.health.add(
+            "listeners",
+            lambda: (
+                None
+                if len(self.listeners) == len(SIDES) and all(one.accepting for one in self.listeners.values())
+                else "a listener is not bound"
+            ),
+        )
+        self.health.add("draining", lambda: "the broker is stopping" if self._draining else None)
+        metrics, lag = self.metrics, LoopLag(self.clock.monotonic)
+        self._own(lag.run(), "loop lag")
+        metrics.gauge(
+            "ophl7_connections",
+            "Open connections of a peer.",
+            ("listener",),
+            lambda: {(side,): float(one.connections) for side, one in self.listeners.items()},
+        )
+        statuses: Callable[[], dict[Side, Any]] = lambda: {side: box.status for side, box in self.outboxes.items()}  # noqa: E731
+        metrics.gauge(
+            "ophl7_queue_depth",
+            "Deliveries that wait.",
+            ("queue",),
+            lambda: {(side,): float(status.queued) for side, status in statuses().items()},
+        )
+        metrics.gauge(
+            "ophl7_queue_oldest_age_seconds",
+            "Age of the oldest delivery that waits.",
+            ("queue",),
+            lambda: {(side,): status.oldest_seconds or 0.0 for side, status in statuses().items()},
+        )
+        metrics.gauge(
+            "ophl7_dead_letters",
+            "Deliveries that wait for a person.",
+            ("queue",),
+            lambda: {(side,): float(status.parked) for side, status in statuses().items()},
+        )
+        metrics.gauge("ophl7_event_loop_lag_seconds", "Worst delay of the event loop since the last scrape.", (), lag.reading)
+        metrics.gauge("ophl7_alarm", "Alarms that ring.", ("kind",), self.alarms.reading)
+
+    @property
+    def web_address(self) -> str:
+        """Where the status page is."""
+        return f"http://{self.settings.http_listen}/"
+
+    async def audit(self, actor: str, action: str, target: str, reason: str) -> None:
+        """Writes who did what; durable when it returns."""
+        await self.engine.audit(AuditRow(self.clock.now().timestamp(), actor, action, target, reason))
+
+    def links(self) -> list[dict[str, Any]]:
+        """Both links, as the API and the console show them."""
+        found: list[dict[str, Any]] = []
+        for side in SIDES:
+            listener, status, peer = self.listeners.get(side), self.outboxes[side].status, self.settings.peer(side)
+            found.append(
+                {
+                    "peer": side,
+                    "listener": {
+                        "address": "%s:%d" % listener.address if listener is not None else None,
+                        "connections": listener.connections if listener is not None else 0,
+                    },
+                    "destination": {
+                        "url": str(peer.url) if peer.url is not None else None,
+                        "state": status.state,
+                        "queued": status.queued,
+                        "oldest_seconds": status.oldest_seconds,
+                        "parked": status.parked,
+                        "last_error": status.last_error,
+                    },
+                }
+            )
+        return found
+
+    # -- stop ---------------------------------------------------------------------------------------------------------
+
+    async def drain(self, grace: float) -> Literal["clean", "cut"]:
+        """Answers everything that was read, lets what is being sent be answered, then stops. grace: seconds for all of it.
+
+        `cut`: the time was up; whoever got no answer sends again, and what got no answer is sent again at the next start.
+        """
+        self._draining = True
+        deadline = self.clock.monotonic() + grace
+        self.log.info("draining", grace_s=grace, waiting=self.engine.waiting)
+        answered = await asyncio.gather(*(one.drain(grace) for one in self.listeners.values()))
+        clean = all(answered)
+        try:
+            async with asyncio.timeout(max(0.0, deadline - self.clock.monotonic())):
+                await self.engine.settled()
+                await asyncio.gather(*(box.drain() for box in self.outboxes.values()))
+                await self.engine.settled()
+        except TimeoutError:
+            clean = False
+        await self.stop()
+        return "clean" if clean else "cut"
+
+    async def stop(self) -> None:
+        """Stops at once; as safe as a kill. Idempotent."""
+        await self._stack.aclose()
