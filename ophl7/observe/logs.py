@@ -40,9 +40,10 @@ FIELDS: frozenset[str] = frozenset((_OF_A_MESSAGE + _OF_THE_HOUSE).split())
 """Every field that a log line may carry. Free text of a peer, names, dates, ids of patients and MSH-8 have none."""
 
 # These two come out of the message's own header, so only what looks like a code of HL7 tables 0076 and 0003 is shown.
-_CODES = frozenset({"message_type", "trigger"})
+_CODES = ("message_type", "trigger")
 _CODE = re.compile(r"[A-Z0-9]{1,4}", re.ASCII)
-_LONGEST = 300  # characters of one value: no field needs more, and no peer may fill the disk with one line
+_LONG_LINE = 1000  # characters; in a longer line every value is cut to
+_LONGEST = 300  # characters: no field needs more, and no peer may fill the disk with one line
 
 
 class RefusedField(ValueError):
@@ -82,7 +83,7 @@ def make_log(
     """
     out = sys.stderr if stream is None else stream
     console = form == "console" or (form == "auto" and out.isatty())
-    renderer: Processor = structlog.dev.ConsoleRenderer(colors=out.isatty(), timestamp_key="ts") if console else _json()
+    renderer = _for_people(colours=out.isatty()) if console else _json()
     processors: list[Processor] = [
         structlog.processors.add_log_level,
         _stamp(clock),
@@ -101,13 +102,22 @@ def make_log(
 
 
 def places(error: BaseException) -> list[str]:
-    """Where an exception came through, innermost last, as `file:line function`; no source lines, no values."""
+    """Where an exception came through, innermost last, as `file:line function`; no source lines, no values.
+
+    What caused it, and the members of a group, follow after a line that names their type.
+    """
     found: list[str] = []
     trace: TracebackType | None = error.__traceback__
     while trace is not None:
         code = trace.tb_frame.f_code
         found.append(f"{code.co_filename}:{trace.tb_lineno} {code.co_name}")
         trace = trace.tb_next
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is not None:
+        found += [f"caused by {type(cause).__name__}", *places(cause)]
+    if isinstance(error, BaseExceptionGroup):
+        for member in error.exceptions:
+            found += [f"member {type(member).__name__}", *places(member)]
     return found
 
 
@@ -161,12 +171,26 @@ def _stamp(clock: Callable[[], float]) -> Processor:
     return stamp
 
 
+def _shortened(event: EventDict) -> dict[str, object]:
+    return {name: value[:_LONGEST] if isinstance(value, str) else value for name, value in event.items()}
+
+
+def _for_people(*, colours: bool) -> Processor:
+    console = structlog.dev.ConsoleRenderer(colors=colours, timestamp_key="ts")
+
+    def render(logger: object, method: str, event: EventDict) -> str:
+        return console(logger, method, _shortened(event))
+
+    return render
+
+
 def _json() -> Processor:
     # One encoder for all lines; json.dumps would make one a line. A value that JSON does not know is named by its type only.
     encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=lambda value: type(value).__name__).encode
 
     def render(_logger: object, _method: str, event: EventDict) -> str:
-        return encode(event)
+        line = encode(event)
+        return line if len(line) <= _LONG_LINE else encode(_shortened(event))
 
     return render
 
@@ -188,12 +212,10 @@ def _gate(*, strict: bool) -> Processor:
     def gate(_logger: object, _method: str, event: EventDict) -> EventDict:
         if not event.keys() <= FIELDS:
             _drop_unknown(event, strict=strict)
-        for name, value in event.items():
-            if name in _CODES:
-                if not _CODE.fullmatch(str(value)):
-                    event[name] = "other"
-            elif isinstance(value, str) and len(value) > _LONGEST:
-                event[name] = value[:_LONGEST]
+        for name in _CODES:
+            value = event.get(name)
+            if value is not None and not _CODE.fullmatch(str(value)):
+                event[name] = "other"
         return event
 
     return gate
