@@ -69,7 +69,7 @@ class _Form:
 
 # Thousands of answers share sender and second; nothing of a patient is in the key.
 @lru_cache(maxsize=128)
-def _form(  # noqa: PLR0917  # lru_cache takes positional arguments fastest
+def _form(  # lru_cache takes positional arguments fastest
     marks: Delimiters, sending: tuple[str, str, str, str], tail: tuple[str, str], trigger: str, version: str, second: str
 ) -> _Form:
     number = _VERSIONS.get(version or "2.3", 25)
@@ -84,7 +84,7 @@ def _form(  # noqa: PLR0917  # lru_cache takes positional arguments fastest
     return _Form(marks, number, marks.field.join(before), marks.field.join(after) + "\r")
 
 
-def build(  # noqa: PLR0917  # the engine calls it with all of them
+def build(  # the engine calls it with all of them
     header: Answerable | None,
     code: AckCode,
     control_id: str,

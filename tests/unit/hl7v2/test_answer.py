@@ -26,6 +26,8 @@ MSH = b"MSH|^~\\&|E|H|P|F|2024||ACK|9|P|2.5\r"
         ),
         (b"MSA|AE|1|text|||207^x^HL70357\r", ReadAnswer("AE", "1", (ReadError(207, "", ""),))),
         (b"MSA|AE|1\rERR|||nonsense|F\r", ReadAnswer("AE", "1", (ReadError(0, "F", ""),))),
+        (b"MSA|AE|1\rERR||||F\r", ReadAnswer("AE", "1", (ReadError(0, "F", ""),))),
+        (b"MSA|AE|1\rERR|||||X9\r", ReadAnswer("AE", "1", (ReadError(0, "", "X9"),))),
         (b"MSA|AE|1\rERR|\r", ReadAnswer("AE", "1", ())),
     ],
 )

@@ -47,9 +47,11 @@ def test_names_of_charsets(name: str, expected: str | None) -> None:
         ("山".encode("gb18030"), None, b"GB 18030-2000", "山", "gb18030", False),
         ("山".encode("iso2022_jp"), None, b"ISO IR87", "山", "iso2022_jp", False),
         (b"\xff\xff", None, b"GB 18030-2000", "ÿÿ", "cp1252", True),
+        # Decodes, but would come back without its needless switch to ASCII.
+        (b"\x1b(Bplain", None, b"ISO IR87", "\x1b(Bplain", "cp1252", True),
     ],
 )
-def test_the_charset_is_chosen_in_order_and_no_byte_is_lost(  # noqa: PLR0917
+def test_the_charset_is_chosen_in_order_and_no_byte_is_lost(
     raw: bytes, forced: str | None, msh18: bytes, text: str, encoding: str, damaged: bool
 ) -> None:
     found = choose(raw, forced, msh18)

@@ -35,7 +35,8 @@ def test_what_we_do_not_know_stays_as_it_is(written: str) -> None:
 
 
 def test_the_end_of_one_sequence_is_not_the_start_of_the_next() -> None:
-    assert unescape("\\H\\F\\N\\", STANDARD) == "\\H\\F\\N\\"
+    for written in ("\\H\\F\\N\\", "\\Zone\\F\\Ztwo\\", "\\C2842\\S\\M284200\\", "\\.sp+3\\E\\.ce\\"):
+        assert unescape(written, STANDARD) == written
 
 
 def test_the_messages_own_delimiters_are_meant() -> None:

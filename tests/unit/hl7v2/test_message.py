@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import hl7
 import pytest
 
@@ -89,7 +87,7 @@ def test_blank_lines_are_no_segments() -> None:
     assert len(read(MSH, "", "  ", "PID|1").segments) == 2
 
 
-PID = 'PID|1||7050^^^PM&1.2&ISO^MR~99||DOE^JANE^""|""|19800102|F|||||a\\T\\b~c||x^y\\F\\z|""^k'
+PID = 'PID|1||7050^^^PM&1.2&ISO^MR~99||DOE^JANE^""|""|19800102|F|||||a\\T\\b~c||x^y\\F\\z|""^k|""~b'
 
 
 @pytest.mark.parametrize(
@@ -126,6 +124,9 @@ PID = 'PID|1||7050^^^PM&1.2&ISO^MR~99||DOE^JANE^""|""|19800102|F|||||a\\T\\b~c||
         ("PID-16", '""^k'),
         ("PID-16.1", NULL),
         ("PID-16.2", "k"),
+        ("PID-17", NULL),
+        ("PID-17.2", NULL),
+        ("PID-17[2].1", "b"),
         ("PID-40", None),
         ("PV1-2", None),
         ("PID[2]-3", None),
@@ -205,13 +206,13 @@ def test_missing_delimiters_make_their_characters_data() -> None:
 
 
 def test_a_damaged_message_shows_values_that_any_database_takes_and_keeps_its_bytes() -> None:
-    raw = MSH.replace("ID-1", "I\u00fcD").encode() + b"||||||UNICODE UTF-8\rPID|1||1||M\xfcl\xc3\xbcer\r"
+    raw = MSH.encode().replace(b"ID-1", b"I\xffD") + b"||||||UNICODE UTF-8\rPID|1||1||M\xfcl\xc3\xbcer\r"
     message = Message.parse(raw)
     assert message.damaged
     assert message.value("PID-5") == "M\ufffdl\u00fcer"
     assert message.segments[1].field(5) == "M\udcfcl\u00fcer"
-    json.dumps([message.control_id, *message.sending]).encode()
-    assert message.control_id == "IüD"
+    assert message.control_id == "I\ufffdD"
+    assert message.reply_fields[4] == "I\udcffD"
     assert message.decoded.encode("utf-8", "surrogateescape") == raw
 
 
