@@ -77,6 +77,13 @@ def run(arguments: Sequence[str]) -> int:
     except Ophl7Error as error:
         click.echo(f"{error.code} {error}", err=True)
         return Exit.CONFIGURATION
+    except Exception as error:  # noqa: BLE001 - the outermost door: told without the exception's text, which may quote a message
+        from ophl7.observe.logs import places
+
+        click.echo(f"ophl7 broke off: {type(error).__name__}. This is a fault of ophl7; please report these places:", err=True)
+        for place in places(error):
+            click.echo(f"  {place}", err=True)
+        return Exit.CONFIGURATION
     return outcome if isinstance(outcome, int) else Exit.OK
 
 

@@ -10,7 +10,7 @@ class Exit(IntEnum):
 
     OK = 0
     USAGE = 1
-    CONFIGURATION = 2  # or something else that stops the start
+    CONFIGURATION = 2  # or anything else that stops the start, a fault of ours included
     CONNECTION = 3
     REFUSED = 4  # the peer answered, and not with AA or CA
     INTERRUPTED = 130  # Ctrl-C, as shells count it

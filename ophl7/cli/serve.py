@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Coroutine
-from importlib import import_module
-from typing import Any
 
 import click
 
@@ -17,5 +14,6 @@ from ophl7.cli import loop
 def command() -> int:
     """Start the broker with the settings of the environment (OPHL7_*; see `ophl7 config`)."""
     chosen = settings.load(os.environ)
-    serve: Callable[[settings.Settings], Coroutine[Any, Any, int]] = import_module("ophl7.app").serve
-    return loop.run(serve(chosen))
+    from ophl7 import app  # after the settings: wrong ones are told at once
+
+    return loop.run(app.serve(chosen))

@@ -171,7 +171,7 @@ def _stamp(clock: Callable[[], float]) -> Processor:
     return stamp
 
 
-def _shortened(event: EventDict) -> dict[str, object]:
+def _shortened(event: Mapping[str, object]) -> dict[str, object]:
     return {name: value[:_LONGEST] if isinstance(value, str) else value for name, value in event.items()}
 
 
@@ -189,8 +189,9 @@ def _json() -> Processor:
     encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=lambda value: type(value).__name__).encode
 
     def render(_logger: object, _method: str, event: EventDict) -> str:
-        line = encode(event)
-        return line if len(line) <= _LONG_LINE else encode(_shortened(event))
+        ordered = {"ts": event.pop("ts"), "level": event.pop("level"), "event": event.pop("event"), **event}
+        line = encode(ordered)
+        return line if len(line) <= _LONG_LINE else encode(_shortened(ordered))
 
     return render
 

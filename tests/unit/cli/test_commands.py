@@ -94,13 +94,11 @@ def test_wrong_settings_are_status_2_and_all_of_them_are_told(
 def test_serve_hands_the_settings_over_and_returns_the_status_of_the_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[settings.Settings] = []
 
-    class App:
-        @staticmethod
-        async def serve(chosen: settings.Settings) -> int:
-            seen.append(chosen)
-            return 0
+    async def serve(chosen: settings.Settings) -> int:
+        seen.append(chosen)
+        return 0
 
-    monkeypatch.setitem(sys.modules, "ophl7.app", App)
+    monkeypatch.setattr("ophl7.app.serve", serve)
     monkeypatch.setenv("OPHL7_LOG_LEVEL", "debug")
     assert cli.run(["serve"]) == Exit.OK
     assert seen[0].log_level == "debug"
@@ -109,14 +107,26 @@ def test_serve_hands_the_settings_over_and_returns_the_status_of_the_broker(monk
 def test_what_stops_the_start_is_status_2_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    class App:
-        @staticmethod
-        async def serve(_chosen: settings.Settings) -> int:
-            raise DatabaseLocked("process 4711 holds ophl7.db")
+    async def serve(_chosen: settings.Settings) -> int:
+        raise DatabaseLocked("process 4711 holds ophl7.db")
 
-    monkeypatch.setitem(sys.modules, "ophl7.app", App)
+    monkeypatch.setattr("ophl7.app.serve", serve)
     assert cli.run(["serve"]) == Exit.CONFIGURATION
     assert capsys.readouterr().err == "OPHL7-E303 process 4711 holds ophl7.db\n"
+
+
+def test_a_fault_of_ours_tells_places_and_never_the_text(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def serve(_chosen: settings.Settings) -> int:
+        raise ValueError("EVERYWOMAN")
+
+    monkeypatch.setattr("ophl7.app.serve", serve)
+    assert cli.run(["serve"]) == Exit.CONFIGURATION
+    told = capsys.readouterr().err
+    assert "ValueError" in told
+    assert "test_commands.py" in told
+    assert "EVERYWOMAN" not in told
 
 
 def test_a_reader_that_has_seen_enough_gets_no_traceback() -> None:

@@ -33,6 +33,12 @@ def test_a_line_is_one_json_object_with_time_level_and_event() -> None:
     ]
 
 
+def test_a_line_begins_with_what_every_line_has() -> None:
+    out = io.StringIO()
+    make_log(stream=out).bind(peer="pm").info("ack_sent", code="AA")
+    assert list(lines(out)[0]) == ["ts", "level", "event", "peer", "code"]
+
+
 def test_a_line_below_the_level_is_not_written() -> None:
     out = io.StringIO()
     log = make_log("warning", stream=out)
