@@ -7,8 +7,8 @@
     @handlers.on("ADT^A04", segment="PV1")
     async def arrived(pv1: Segment, ctx: Context) -> list[Change]: ...
 
-A handler never writes, sends or acknowledges: it proposes changes. Rules judge each of them. What was proposed and not refused is
-committed with everything else that follows from the message, and only then is the sender answered.
+A handler never writes, sends or acknowledges: it proposes changes. Rules judge each of them. What was proposed and not refused
+is committed with everything else that follows from the message, and only then is the sender answered.
 """
 
 from __future__ import annotations
@@ -286,8 +286,8 @@ class Rules:
     def judge(self, *patterns: str) -> Callable[[Rule], Rule]:
         """Registers a coroutine that judges changes: kinds or patterns (`appointment.*`). None = no opinion.
 
-        The strictest verdict of all rules wins; a rule that fails holds the message. Raises RegistrationError for a pattern that
-        no kind of change has.
+        The strictest verdict of all rules wins; a rule that fails holds the message. Raises RegistrationError for a pattern
+        that no kind of change has.
         """
         kinds: list[str] = []
         for pattern in patterns:

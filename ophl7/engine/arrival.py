@@ -66,9 +66,12 @@ def read_arrival(peer: Side, connection: int, received_at: float, raw: bytes, st
     )
 
 
-def read_held(held: HeldMessage, policy: Policy) -> Arrival:
-    """The same for a message in our custody."""
-    return read_arrival(held.peer, 0, held.received_at, held.raw, held.start, held.end, policy)
+def read_held(held: HeldMessage, policy: Policy) -> tuple[Arrival, Message]:
+    """The same for a message in our custody. Raises Unreadable when the peer's settings make it so: it was readable then."""
+    arrival = read_arrival(held.peer, 0, held.received_at, held.raw, held.start, held.end, policy)
+    if arrival.message is None:
+        raise arrival.trouble or Unreadable("a message in custody cannot be read any more")
+    return arrival, arrival.message
 
 
 def _subject(peer: Side, message: Message, named: NamedPatient) -> int | None:

@@ -1,4 +1,4 @@
-"""Messages in our custody: taken with AA, kept until a condition clears, judged again in the commit of its cause (decisions 11)."""
+"""Messages in our custody: taken with AA, judged again in the commit of what clears their condition (decisions 11)."""
 
 from __future__ import annotations
 
@@ -57,9 +57,7 @@ class Custody:
 
     async def _judge_again(self, uow: UnitOfWork, number: int, at: float) -> int:
         """One message in custody. What it clears itself is released after it."""
-        arrival = read_held(uow.state.held[number], self._policy)
-        message = arrival.message
-        assert message is not None, "only readable messages are held"
+        arrival, message = read_held(uow.state.held[number], self._policy)
         keys = Keys()
         collect_keys(arrival, keys, self._policy)
         keys.controls.clear()  # the duplicate check is for what arrives
@@ -72,7 +70,7 @@ class Custody:
         if ruling.state == "accepted":
             try:
                 effects.apply(ruling)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the message stays in custody
                 uow.undo(mark)
                 ruling = failed_effects(arrival, message, ruling, error)
         refused = ruling.deciding

@@ -20,7 +20,7 @@ from ophl7.engine.ports import Damage
 from ophl7.engine.ruling import Ruling
 from ophl7.engine.storage import ChargeUpdate, JournalRow, MessageState, Seen
 from ophl7.engine.unit_of_work import UnitOfWork
-from ophl7.errors import StoreRefused
+from ophl7.errors import StoreRefused, Unreadable
 from ophl7.hl7v2.message import Message
 
 # A copy is a duplicate only within this time (#84).
@@ -29,7 +29,10 @@ DUPLICATE_WINDOW = 7 * 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What became of a message. answer: the bytes to send back, None for no answer. For logs and metrics: nothing of a patient."""
+    """What became of a message, for its answer, for logs and metrics: nothing of a patient but in `answer`.
+
+    answer: the bytes to send back, None for no answer. failed: the key of the hold of a part that failed.
+    """
 
     message: int
     peer: Side
@@ -78,9 +81,9 @@ class Decider:
         when = self._now()
         message = arrival.message
         if message is None:
-            assert arrival.trouble is not None, "a message that was not read says why"
-            code, answer = answer_unreadable(arrival, arrival.trouble, uow.ids.control_id("A", number), when, self._policy.zone)
-            return self._enter(uow, arrival, _Entry(number, "error", code, answer, "#90", str(arrival.trouble)))
+            trouble = arrival.trouble or Unreadable("the message cannot be read")
+            code, answer = answer_unreadable(arrival, trouble, uow.ids.control_id("A", number), when, self._policy.zone)
+            return self._enter(uow, arrival, _Entry(number, "error", code, answer, "#90", str(trouble)))
         if message.type == "ACK":
             return self._enter(uow, arrival, _Entry(number, "ignored", "", None, "#93", "an ACK is never answered"))
         earlier = self._earlier(uow, arrival, message)
@@ -91,7 +94,7 @@ class Decider:
         return await self._decide_new(uow, arrival, message, number, when, earlier)
 
     def quarantine(self, uow: UnitOfWork, frame: Frame, damage: Damage) -> Decision:
-        """A frame that is not one block is kept and answered, never judged (#90b, #91); so is one without members or with too many."""
+        """A frame that is not one block, holds no message or too many: kept and answered, never judged (#90b, #91)."""
         number = uow.ids.next("journal")
         head = frame.source.payload
         state: MessageState = "error"
@@ -152,7 +155,7 @@ class Decider:
             effects = Effects(uow, self._policy, number, arrival.peer, message, at)
             try:
                 effects.apply(ruling)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - one message's fault becomes its hold
                 uow.undo(mark)
                 ruling, effects = failed_effects(arrival, message, ruling, error), None
         if ruling.state == "held":

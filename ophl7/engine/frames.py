@@ -17,7 +17,7 @@ from ophl7.hl7v2.batch import split
 
 @dataclass(slots=True)
 class Frame:
-    """An envelope on its road. damage: it is quarantined instead of judged. envelope: the bytes of its FHS/BHS, b"" when bare."""
+    """An envelope on its road. damage: it is quarantined instead of judged. envelope: its FHS/BHS, b"" when bare."""
 
     source: Envelope
     peer: Side

@@ -182,7 +182,7 @@ class Engine:
             self._marks.extendleft(reversed(marks))
             self._audit.extendleft(reversed(audit))
             await self._wait_for_store(taken, str(away))
-        except Exception as error:  # one message's fault must not cost the others: judge again one by one
+        except Exception as error:  # noqa: BLE001 - one message's fault must not cost the others: judge again one by one
             await self._one_by_one(frames, marks, audit, error)
 
     async def _settle(self, frames: Sequence[Frame], marks: list[DeliveryMark], audit: list[_Audit]) -> None:
@@ -272,11 +272,11 @@ class Engine:
             await self._settle([frame], [], [])
         except StoreAway:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it is kept, and told
             await self._keep(frame, error)
 
     async def _keep(self, frame: Frame, error: Exception) -> None:
-        """It fails alone while the store works: custody without judgement (HOLD(handler:store)); if even that fails, no answer."""
+        """It fails alone while the store works: custody without judgement; if even that fails, no answer."""
         reason = "the database refused its rows" if isinstance(error, StoreRefused) else f"the engine failed: {describe(error)}"
         self._observer.failed_alone(frame.peer, reason)
         uow = UnitOfWork(self._store, self._ids)
@@ -285,7 +285,7 @@ class Engine:
             await self._finish(uow, [frame], [decisions], [], [], perf_counter())
         except StoreAway:
             raise
-        except Exception as again:
+        except Exception as again:  # noqa: BLE001 - told; its sender gets no answer and sends again
             self._observer.failed_alone(frame.peer, f"it could not be kept either: {describe(again)}")
             frame.source.session.abandon()
 

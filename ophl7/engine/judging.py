@@ -17,7 +17,7 @@ from ophl7.engine.runner import Runner
 from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.errors import HandlerFailed
 from ophl7.hl7v2.message import Message
-from ophl7.kit import Context, Match
+from ophl7.kit import Context, Match, RegisteredHandler
 
 
 class Judge:
@@ -33,52 +33,51 @@ class Judge:
         found = match(uow, arrival.named)
         ruling = Ruling(found)
         context = Context(message, arrival.peer, found, self._policy, uow)
-        plan = self._router.plan(message.event)
         try:
-            header = judge_header(message, self._policy)
-            if header is not None:
-                ruling.note(header)
-                if header.outcome is Outcome.REJECT:
-                    return ruling
-            receive = Receive(known=bool(plan))
-            verdict = await self._verdict(uow, receive, context)
-            if verdict is not None:
-                ruling.note(verdict)
-                if verdict.header:
-                    return ruling
-            if message.event in self._policy.peers[arrival.peer].ignore_events:
-                ruling.ignored = strip("#80", "this event is on the peer's ignore list", code="")
+            if await self._by_header(uow, message, context, ruling):
                 return ruling
-            if not plan:
-                ruling.note(unknown_event(message, known_type=self._router.knows_type(message.type)))
-                return ruling
-            for handler in plan:
-                segments = message.all(handler.segment) if handler.each else (message.first(handler.segment),)
-                for segment in segments:
-                    if segment is None:
-                        continue
-                    for change in await self._propose(uow, handler.name, handler.call(segment, context)):
-                        for part in _expand(change, found):
-                            ruling.add(part, await self._verdict(uow, part, context))
-        except Reject as refusal:
-            ruling.note(refusal.verdict)
-        except Hold as custody:
-            ruling.note(custody.verdict)
+            for handler in self._router.plan(message.event):
+                await self._by_handler(uow, handler, context, ruling)
+        except (Reject, Hold) as opinion:
+            ruling.note(opinion.verdict)
         except HandlerFailed as failure:
-            ruling.note(
-                hold(
-                    "#95",
-                    f"handler:{failure.name}",
-                    f"{failure.name} failed: {failure.reason}",
-                    blocks=record_scope(found, arrival, message),
-                )
-            )
+            reason = f"{failure.name} failed: {failure.reason}"
+            scope = record_scope(found, arrival, message)
+            ruling.note(hold("#95", f"handler:{failure.name}", reason, blocks=scope))
         _settle_charges(ruling)
         if not ruling.refusals:
             self._wait_behind(uow, arrival, message, ruling)
-        if ruling.ignored is None and not any(judged.applies for judged in ruling.judged) and not _took_note(ruling):
-            ruling.ignored = strip("", "it changes nothing", code="") if not ruling.conditions else None
+        if _changes_nothing(ruling):
+            row = next((judged.verdict.row for judged in ruling.judged if judged.verdict is not None), "")
+            ruling.ignored = strip(row, "it changes nothing", code="")
         return ruling
+
+    async def _by_header(self, uow: UnitOfWork, message: Message, context: Context, ruling: Ruling) -> bool:
+        """Whether the header settles it: refused, on the ignore list, or nobody's event (#55, #56, #80 to #82)."""
+        plan = self._router.plan(message.event)
+        for verdict in (
+            judge_header(message, self._policy),
+            await self._verdict(uow, Receive(known=bool(plan)), context),
+        ):
+            if verdict is not None:
+                ruling.note(verdict)
+        if any(verdict.header for verdict in ruling.refusals):
+            return True
+        if message.event in self._policy.peers[context.peer].ignore_events:
+            ruling.ignored = strip("#80", "this event is on the peer's ignore list", code="")
+            return True
+        if not plan:
+            ruling.note(unknown_event(message, known_type=self._router.knows_type(message.type)))
+            return True
+        return False
+
+    async def _by_handler(self, uow: UnitOfWork, handler: RegisteredHandler, context: Context, ruling: Ruling) -> None:
+        """Runs one handler for its segments, and has each of its changes judged."""
+        segments = context.message.all(handler.segment)
+        for segment in segments if handler.each else segments[:1]:
+            for change in await self._propose(uow, handler.name, handler.call(segment, context)):
+                for part in _expand(change, ruling.match):
+                    ruling.add(part, await self._verdict(uow, part, context))
 
     async def _propose(self, uow: UnitOfWork, name: str, call: Awaitable[Sequence[Change]]) -> Sequence[Change]:
         try:
@@ -120,7 +119,7 @@ class Judge:
 
 
 def describe(error: BaseException) -> str:
-    """An error of an author's code, for the log and the hold: the type and the place, never its text, which may quote a patient."""
+    """An error of an author's code: its type and place, never its text, which may quote a patient."""
     place = ""
     trace = error.__traceback__
     while trace is not None:
@@ -159,7 +158,7 @@ def _expand(change: Change, found: Match) -> Iterable[Change]:
 
 
 def _settle_charges(ruling: Ruling) -> None:
-    """A DFT of which every charge is known already is not delivered again (#48); of which some are, leaves with the rest (W01)."""
+    """A DFT whose every charge is known already is not delivered again (#48); one with some new ones leaves with them (W01)."""
     charges = [judged for judged in ruling.judged if isinstance(judged.change, AddCharge)]
     left = [judged for judged in charges if judged.verdict is None or judged.verdict.outcome is not Outcome.STRIP]
     if len(left) == len(charges):
@@ -170,5 +169,8 @@ def _settle_charges(ruling: Ruling) -> None:
         ruling.judged = [judged for judged in ruling.judged if not isinstance(judged.change, Deliver)]
 
 
-def _took_note(ruling: Ruling) -> bool:
-    return bool(ruling.refusals or ruling.conditions or ruling.warnings)
+def _changes_nothing(ruling: Ruling) -> bool:
+    """Nothing is taken, and nobody needs to hear of it (#5, #37, #48)."""
+    if ruling.refusals or ruling.conditions or ruling.warnings:
+        return False
+    return not any(judged.applies for judged in ruling.judged)

@@ -1,7 +1,7 @@
 """Delivery to one destination: lanes in order, the same bytes and MSH-10 on every try, success only by the peer's own answer.
 
-A try's outcome is a mark that rides in the next commit; the lane goes on when that commit is on disk, so after a crash only what was
-in flight is sent again, never anything that came before it.
+A try's outcome is a mark that rides in the next commit; the lane goes on when that commit is on disk. So after a crash only
+what was in flight is sent again, never anything that came before it.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class Outbox:
     # -- what is to be sent -------------------------------------------------------------------------------------------
 
     def take_up(self, deliveries: Iterable[OpenDelivery]) -> None:
-        """What is unsettled on disk, oldest first: at start, or after the store was away. What is known already stays as it is."""
+        """What is unsettled on disk, oldest first: at start, or after the store was away. What is known stays as it is."""
         now = self._now()
         for delivery in deliveries:
             if not self._lanes.has(delivery):

@@ -29,7 +29,7 @@ def render(
 
 
 def _owners_values(message: Message, ruling: Ruling) -> list[Edit]:
-    """Where a value was not taken, the owner's current one leaves in its place, never an empty one in its stead (decisions 3)."""
+    """Where a value was not taken, the owner's current one leaves in its place (decisions 3)."""
     edits: list[Edit] = []
     for judged in ruling.judged:
         change, verdict = judged.change, judged.verdict

@@ -51,8 +51,8 @@ class Ruling:
         if verdict.outcome is Outcome.REJECT:
             self.refusals.append(verdict)
         elif verdict.outcome is Outcome.HOLD:
-            assert verdict.condition is not None, "a hold names its condition"
-            self.conditions.setdefault(verdict.condition.key, verdict.condition)
+            condition = verdict.condition or Condition("review:rule", verdict.text)
+            self.conditions.setdefault(condition.key, condition)
             self.hold_row = self.hold_row or verdict.row
         elif verdict.code or (verdict.outcome is Outcome.APPLY and verdict.text):
             self.warnings.append(verdict)

@@ -1,7 +1,7 @@
 """Runs an author's coroutine inside the batch, and breaks it off when it misbehaves (#95).
 
-While a batch is open nothing else is judged, so a handler may not wait for anything but a Context read: whoever awaits a sleep or
-a socket is broken off at once. Whoever computes for too long is broken off by the watchdog.
+While a batch is open nothing else is judged, so a handler may not wait for anything but a Context read: whoever awaits a sleep
+or a socket is broken off at once. Whoever computes for too long is broken off by the watchdog.
 """
 
 from __future__ import annotations

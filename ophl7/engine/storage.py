@@ -29,8 +29,8 @@ class Keys:
     """What a batch can touch.
 
     controls: (peer, control id, digest). identifiers: (authority, id). appointments: (origin, SCH-1 or SCH-2).
-    charges: (authority, id, FT1-2). last: (peer, subject, authority, id), for messages that can only repeat the last one of their
-    lane (#86); authority and id are "" for a block. held: journal ids of messages in our custody, with all their holds.
+    charges: (authority, id, FT1-2). last: (peer, subject, authority, id), for messages that can only repeat the last one of
+    their lane (#86); authority and id are "" for a block. held: journal ids of messages in our custody, with all their holds.
     """
 
     controls: set[tuple[str, str, bytes]] = field(default_factory=set)
@@ -86,7 +86,7 @@ class HoldRow:
 
 @dataclass(slots=True)
 class State:
-    """What `load` found. A key that is there with None was looked for and does not exist; one that is absent was not looked for."""
+    """What `load` found. A key with None was looked for and does not exist; one that is absent was not looked for."""
 
     controls: dict[tuple[str, str, bytes], Seen | None] = field(default_factory=dict)
     reused: set[tuple[str, str]] = field(default_factory=set)
@@ -157,7 +157,7 @@ class DeliveryRow:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryMark:
-    """What became of a try. answer: MSA-1 and codes only (`AE 204`), or what went wrong (`timeout`); never a peer's free text."""
+    """What became of a try. answer: MSA-1 and code (`AE 204`), or what went wrong (`timeout`); never a peer's free text."""
 
     id: int
     state: DeliveryState

@@ -7,7 +7,7 @@ dictionary writes are taken back one by one. Records are immutable, so undoing i
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from ophl7.domain.appointment import Appointment
 from ophl7.domain.charge import Charge
@@ -32,6 +32,8 @@ _LISTS: Final = (
 )
 
 Mark = tuple[int, ...]
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class Ids:
@@ -147,12 +149,12 @@ class UnitOfWork:
         for name, length in zip(_LISTS, mark[1:], strict=True):
             del getattr(self.rows, name)[length:]
 
-    def put(self, table: dict[Any, Any], key: Any, value: Any) -> None:
+    def put(self, table: dict[K, V], key: K, value: V) -> None:
         """A dictionary write that can be undone."""
         self._log.append((table, key, table.get(key, _ABSENT)))
         table[key] = value
 
-    def drop(self, table: dict[Any, Any], key: Any) -> None:
+    def drop(self, table: dict[K, V], key: K) -> None:
         """A dictionary removal that can be undone."""
         self._log.append((table, key, table.pop(key)))
 

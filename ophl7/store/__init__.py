@@ -1,0 +1,1 @@
+"""Durable memory: the stores behind `engine.storage.Store`."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ophl7.domain.appointment import Appointment, Progress, Resource
 from ophl7.domain.charge import Charge
 from ophl7.domain.identifiers import Identifier
 from ophl7.domain.patient import Patient
-from ophl7.engine.storage import JournalRow
+from ophl7.engine.storage import DeliveryRow, JournalRow, Rows
 
 Row = Sequence[Any]
 
@@ -121,4 +121,39 @@ def journal_row(row: JournalRow) -> tuple[Any, ...]:
         row.start,
         row.end,
         row.detail,
+    )
+
+
+def writes(rows: Rows) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
+    """The statements of one commit: parents before children; within a table by key, so that neighbours share a page."""
+    upserts: tuple[tuple[str, list[tuple[Any, ...]]], ...] = (
+        ("upsert_patient", [patient_row(rows.patients[number]) for number in sorted(rows.patients)]),
+        ("upsert_alias", [(one.value, one.authority, one.type, number) for one, number in rows.aliases]),
+        ("insert_journal", [journal_row(row) for row in rows.journal]),
+        ("upsert_appointment", [appointment_row(rows.appointments[number]) for number in sorted(rows.appointments)]),
+        ("insert_charge", [charge_row(charge, delivery) for charge, delivery in rows.charges]),
+        ("update_charge", [(c.state, c.subject, c.delivery, c.message, c.line) for c in rows.charge_updates]),
+        ("insert_hold", [(h.id, h.message, h.key, h.blocks, h.reason, h.since, h.peer) for h in rows.holds]),
+        ("close_hold", [(at, how, number) for number, at, how in rows.closed_holds]),
+        ("update_journal", [(u.state, u.subject, u.row, u.reason, u.detail, u.id) for u in rows.updates]),
+        ("insert_delivery", [delivery_row(row) for row in rows.deliveries]),
+        ("mark_delivery", [(m.state, m.attempts, m.next_at, m.answer, m.at, m.id) for m in rows.marks]),
+        ("insert_drift", [(d.id, d.message, d.patient, d.peer, d.field, d.offered, d.kept, d.rule, d.at) for d in rows.drift]),
+        ("insert_audit", [(a.at, a.actor, a.action, a.target, a.reason) for a in rows.audit]),
+    )
+    return ((name, values) for name, values in upserts if values)
+
+
+def delivery_row(row: DeliveryRow) -> tuple[Any, ...]:
+    """As `insert_delivery` takes it."""
+    return (
+        row.id,
+        row.destination,
+        row.lane,
+        row.stream,
+        row.message,
+        row.control_id,
+        row.state,
+        row.body,
+        row.created_at,
     )

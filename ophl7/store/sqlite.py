@@ -1,16 +1,16 @@
 """The store of one node: one `sqlite3` connection, one thread, two calls a batch.
 
-WAL with synchronous=FULL: a commit returns when the log was synced. Small loads run on the event loop, everything else in the
-thread; the engine never overlaps two calls, so the connection needs no lock. Readers (console, API) have connections of their own.
+WAL with synchronous=FULL: a commit returns when the log was synced. Small loads run on the event loop, everything else in
+the thread; the engine never overlaps two calls, so the connection needs no lock. Readers (console, API) have connections of
+their own.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +20,7 @@ from ophl7.engine.storage import Counters, Keys, OpenDelivery, Rows, State
 from ophl7.errors import StoreAway, StoreRefused
 from ophl7.store.lease import Lease
 from ophl7.store.migrations import migrate, shipped
-from ophl7.store.rows import appointment_row, charge_row, journal_row, patient_row
+from ophl7.store.rows import writes
 from ophl7.store.sqlite_load import Loader
 from ophl7.store.statements import statements
 
@@ -129,7 +129,7 @@ class SqliteStore:
         connection = self._present()
         connection.execute("BEGIN IMMEDIATE")
         try:
-            for name, values in self._writes(rows):
+            for name, values in writes(rows):
                 connection.executemany(self._sql[name], values)
             connection.execute("COMMIT")
         except BaseException:
@@ -144,50 +144,12 @@ class SqliteStore:
         if connection is None:
             raise StoreAway("the database is closed")
         try:
-            inode = os.stat(self.path).st_ino
+            inode = self.path.stat().st_ino
         except OSError as error:
             raise StoreAway("the database file is gone; put it back, or stop ophl7 and restore the backup") from error
         if inode != self._inode:
             raise StoreAway("the database file was replaced while ophl7 works with it; restart ophl7")
         return connection
-
-    @staticmethod
-    def _writes(rows: Rows) -> Iterable[tuple[str, Iterable[tuple[Any, ...]]]]:
-        """Parents before children; within a table by key, so that neighbours share a page."""
-        if rows.patients:
-            yield "upsert_patient", [patient_row(rows.patients[number]) for number in sorted(rows.patients)]
-        if rows.aliases:
-            yield "upsert_alias", [(one.value, one.authority, one.type, number) for one, number in rows.aliases]
-        if rows.journal:
-            yield "insert_journal", [journal_row(row) for row in rows.journal]
-        if rows.appointments:
-            yield "upsert_appointment", [appointment_row(rows.appointments[number]) for number in sorted(rows.appointments)]
-        if rows.charges:
-            yield "insert_charge", [charge_row(charge, delivery) for charge, delivery in rows.charges]
-        if rows.charge_updates:
-            updates = [(one.state, one.subject, one.delivery, one.message, one.line) for one in rows.charge_updates]
-            yield "update_charge", updates
-        if rows.holds:
-            yield "insert_hold", [(r.id, r.message, r.key, r.blocks, r.reason, r.since, r.peer) for r in rows.holds]
-        if rows.closed_holds:
-            yield "close_hold", [(at, how, number) for number, at, how in rows.closed_holds]
-        if rows.updates:
-            changed = [(row.state, row.subject, row.row, row.reason, row.detail, row.id) for row in rows.updates]
-            yield "update_journal", changed
-        if rows.deliveries:
-            made = [
-                (r.id, r.destination, r.lane, r.stream, r.message, r.control_id, r.state, r.body, r.created_at)
-                for r in rows.deliveries
-            ]
-            yield "insert_delivery", made
-        if rows.marks:
-            marks = [(mark.state, mark.attempts, mark.next_at, mark.answer, mark.at, mark.id) for mark in rows.marks]
-            yield "mark_delivery", marks
-        if rows.drift:
-            drift = [(r.id, r.message, r.patient, r.peer, r.field, r.offered, r.kept, r.rule, r.at) for r in rows.drift]
-            yield "insert_drift", drift
-        if rows.audit:
-            yield "insert_audit", [(row.at, row.actor, row.action, row.target, row.reason) for row in rows.audit]
 
     # -- the outbox's reads -------------------------------------------------------------------------------------------
 
@@ -198,7 +160,7 @@ class SqliteStore:
         )
 
     async def body_of(self, delivery: int) -> bytes:
-        """The bytes that were stored for it, or its message's; on a connection of its own, beside the batch. Raises StoreAway."""
+        """Its own bytes, or its message's; on a connection of its own, beside the batch. Raises StoreAway, StoreRefused."""
         return await asyncio.get_running_loop().run_in_executor(
             self._reading, lambda: _guarded(lambda: self._body_of(delivery))
         )

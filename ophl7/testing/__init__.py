@@ -1,0 +1,1 @@
+"""What an author needs to test a handler or a rule, and peers that misbehave on purpose."""
