@@ -1,4 +1,4 @@
-"""Charges: each FT1 of a DFT, and the DFT as a whole for the PM (decisions 5)."""
+"""Charges: a DFT as a whole for the PM, and each of its FT1 (decisions 5)."""
 
 from __future__ import annotations
 
@@ -18,24 +18,20 @@ from ophl7.kit import (
 
 handlers = Handlers("charge")
 
-EVENTS = ("DFT^P03", "DFT^P11")
 
-
-@handlers.on(*EVENTS)
+@handlers.on("DFT^P03", "DFT^P11")
 async def forward(_msh: Segment, ctx: Context) -> list[Change]:
-    """The whole DFT goes to the PM at once; it is taken, held or refused as one."""
-    if ctx.message.first("FT1") is None:
+    """The whole DFT goes to the PM at once, and each FT1 into the ledger; it is taken, held or refused as one."""
+    message = ctx.message
+    charges = message.all("FT1")
+    if not charges:
         raise Reject.because("#41", "C01", "the message carries no charge", error=100, location=Location("FT1"))
     if not ctx.match.named.keys:
         raise Reject.because("#41", "C01", "PID names no patient", error=101, location=Location("PID", field=3))
-    return [Deliver("pm", "charges")]
-
-
-@handlers.on(*EVENTS, segment="FT1", each=True)
-async def charge(ft1: Segment, ctx: Context) -> list[Change]:
-    """One charge, with the ledger's own if it has the same identity."""
-    siblings = ctx.message.all("FT1")
-    number = next(position for position, segment in enumerate(siblings) if segment.index == ft1.index)
-    line = read_charge(ctx.message, ft1, usable_ids(ctx.message))
-    known = await ctx.charge(line.transaction_id) if line.usable_id else None
-    return [AddCharge(line, number, known, faults(ft1, number + 1, line))]
+    changes: list[Change] = [Deliver("pm", "charges")]
+    usable = usable_ids(message)
+    for number, ft1 in enumerate(charges):
+        line = read_charge(message, ft1, usable)
+        known = await ctx.charge(line.transaction_id) if line.usable_id else None
+        changes.append(AddCharge(line, number, known, faults(ft1, number + 1, line)))
+    return changes

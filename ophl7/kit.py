@@ -14,11 +14,12 @@ is committed with everything else that follows from the message, and only then i
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from inspect import iscoroutinefunction
 from types import coroutine
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from ophl7.domain.appointment import (
     CLINICAL_PROGRESS,
@@ -208,8 +209,8 @@ class Context:
             return self._view.charge(self.match, transaction_id)
 
 
-Handler = Callable[[Segment, Context], Awaitable[Sequence[Change]]]
-Rule = Callable[[Change, Context], Awaitable[Verdict | None]]
+Handler = Callable[[Segment, Context], Coroutine[Any, Any, Sequence[Change]]]
+Rule = Callable[[Change, Context], Coroutine[Any, Any, Verdict | None]]
 
 _EVENT = re.compile(r"[A-Z0-9]{3}\^[A-Z0-9]{3}")
 _SEGMENT = re.compile(r"[A-Z][A-Z0-9]{2}")
@@ -242,6 +243,12 @@ def _checked_name(name: str) -> str:
     return name
 
 
+def _checked_coroutine(name: str, call: Callable[..., object]) -> str:
+    if not iscoroutinefunction(call):
+        raise RegistrationError(f"{name} is no coroutine; write it with `async def`")
+    return name
+
+
 @dataclass(slots=True)
 class Handlers:
     """The handlers of one module. Registration happens when the loader asks for `registered`, never at import."""
@@ -266,7 +273,7 @@ class Handlers:
             raise RegistrationError(f"handlers {self.name!r}: {segment!r} is not a segment name; write it like 'PID'")
 
         def register(call: Handler) -> Handler:
-            name = f"{self.name}.{call.__name__}"
+            name = _checked_coroutine(f"{self.name}.{call.__name__}", call)
             self.registered.append(RegisteredHandler(name, events, segment, each, call))
             return call
 
@@ -299,7 +306,7 @@ class Rules:
             raise RegistrationError(f"rules {self.name!r}: no kind of change given")
 
         def register(call: Rule) -> Rule:
-            name = f"{self.name}.{call.__name__}"
+            name = _checked_coroutine(f"{self.name}.{call.__name__}", call)
             self.registered.append(RegisteredRule(name, tuple(kinds), call))
             return call
 

@@ -16,9 +16,6 @@ from ophl7.hl7v2.message import Message, Segment
 # again and its charges are counted there (#84b), or a release found the charge known already (#48).
 ChargeState = Literal["held", "sent", "rejected", "cancelled", "superseded"]
 
-# FT1 fields that are not content: set id, batch, posting date, and the transaction id, which is the identity (decisions 5).
-_NOT_CONTENT = frozenset({1, 2, 3, 5})
-
 # Segments that belong to the FT1 they follow (DFT_P03: FT1 [NTE] [{PR1 [ROL]}]).
 _FOLLOWERS = frozenset({"NTE", "PR1", "ROL"})
 
@@ -95,10 +92,10 @@ def usable_ids(message: Message) -> frozenset[str]:
 def group_of(message: Message, ft1: Segment) -> tuple[Segment, ...]:
     """The FT1 and the segments that belong to it."""
     group = [ft1]
-    for segment in message.segments[ft1.index + 1 :]:
-        if segment.name not in _FOLLOWERS:
-            break
+    index = ft1.index + 1
+    while (segment := message.at(index)) is not None and segment.name in _FOLLOWERS:
         group.append(segment)
+        index += 1
     return tuple(group)
 
 
@@ -141,12 +138,15 @@ def _amount(ft1: Segment) -> str:
 
 
 def _content(group: Sequence[Segment]) -> bytes:
-    """Every FT1 field but -1, -2, -3 and -5, and the PR1 and NTE that belong to it (decisions 5)."""
+    """Every FT1 field but -1, -3 and -5, and the PR1 and NTE that belong to it (decisions 5).
+
+    FT1-2 is left out too: it is the identity under which contents are compared.
+    """
     digest = blake2b(digest_size=16)
     for segment in group:
         if segment.name == "FT1":
-            fields = [segment.canonical(n) for n in range(1, len(segment) + 1) if n not in _NOT_CONTENT]
-            line = "|".join(fields)
+            fields = segment.canonical_fields
+            line = "|".join([*fields[3:4], *fields[5:]])
         elif segment.name in ("PR1", "NTE"):
             line = segment.canonical_line
         else:
@@ -159,6 +159,8 @@ def is_number(text: str) -> bool:
     """Whether HL7's NM reads it: digits, one point, a sign; no exponents, no infinity."""
     if not text or text.strip("+-0123456789. "):
         return False
+    if text.isdecimal():
+        return True
     try:
         return Decimal(text).is_finite()
     except InvalidOperation:

@@ -15,8 +15,8 @@ Side = Literal["pm", "emr"]
 # Identity fields: a patient is not created without them, and a delete indicator on one of them is held (#3, #11).
 NAME, BIRTH_DATE, SEX = "PID-5", "PID-7", "PID-8"
 
-# PID fields that are not the patient's own data: set id, and the id lists that have their own place.
-_NOT_FIELDS = frozenset({1, 3})
+# PID-1 is the set id, and PID-3 has its own place: the identifiers. The rest of PID's fields by number, beyond what 2.9 knows.
+_PID_PATHS = tuple("" if number in {1, 3} else f"PID-{number}" for number in range(1, 100))
 
 # Repeating segments that are kept whole, as snapshots (domain 3.8): the set in a message replaces the one before.
 SNAPSHOT_SEGMENTS = ("PD1", "NK1", "GT1", "IN1", "IN2", "IN3", "AL1", "IAM", "DG1")
@@ -74,12 +74,9 @@ def read_fields(message: Message) -> dict[str, Value]:
     said: dict[str, Value] = {}
     pid = message.first("PID")
     if pid is not None:
-        for number in range(2, len(pid) + 1):
-            if number in _NOT_FIELDS:
-                continue
-            text = pid.canonical(number)
-            if text:
-                said[f"PID-{number}"] = NULL if text == '""' else text
+        for path, text in zip(_PID_PATHS, pid.canonical_fields, strict=False):
+            if text and path:
+                said[path] = NULL if text == '""' else text
     for name in SNAPSHOT_SEGMENTS:
         segments = message.all(name)
         if segments:

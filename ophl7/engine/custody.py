@@ -16,6 +16,9 @@ from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.hl7v2.message import Message
 
 
+_JSON = json.JSONEncoder(separators=(",", ":"))
+
+
 def take_custody(uow: UnitOfWork, arrival: Arrival, ruling: Ruling, number: int, at: float) -> None:
     """One hold for each condition: the message leaves when all of them have cleared."""
     held = HeldMessage(number, arrival.peer, arrival.raw, arrival.start, arrival.end, arrival.received_at)
@@ -137,4 +140,4 @@ def detail(ruling: Ruling, deliveries: Sequence[DeliveryRow]) -> str:
         found["waits_for"] = list(ruling.conditions)
     if ruling.warnings:
         found["warnings"] = [[verdict.row, verdict.code, verdict.text] for verdict in ruling.warnings]
-    return json.dumps(found, separators=(",", ":"))
+    return _JSON.encode(found)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any
 
 from ophl7.domain.changes import AddCharge, Change, Deliver, Receive, SetField, UpdatePatient
 from ophl7.domain.patient import same_field
@@ -79,7 +80,7 @@ class Judge:
                 for part in _expand(change, ruling.match):
                     ruling.add(part, await self._verdict(uow, part, context))
 
-    async def _propose(self, uow: UnitOfWork, name: str, call: Awaitable[Sequence[Change]]) -> Sequence[Change]:
+    async def _propose(self, uow: UnitOfWork, name: str, call: Coroutine[Any, Any, Sequence[Change]]) -> Sequence[Change]:
         try:
             proposed = await self._runner.run(name, call, uow.read)
         except (Reject, Hold, HandlerFailed):
@@ -93,9 +94,13 @@ class Judge:
     async def _verdict(self, uow: UnitOfWork, change: Change, context: Context) -> Verdict | None:
         """The strictest opinion of all rules; a rule that fails holds the message (fail closed)."""
         strictest: Verdict | None = None
+        verdict: Verdict | None
         for rule in self._router.rules_for(change.kind):
             try:
-                verdict = await self._runner.run(rule.name, rule.call(change, context), uow.read)
+                call = rule.call(change, context)
+                finished, verdict = self._runner.step(rule.name, call)
+                if not finished:
+                    verdict = await self._runner.go_on(rule.name, call, verdict, uow.read)
             except Reject as refusal:
                 verdict = refusal.verdict
             except Hold as custody:

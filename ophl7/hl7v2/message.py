@@ -149,6 +149,10 @@ class Message:
         """All segments, in order, MSH first."""
         return tuple([self._segment(index) for index in range(len(self.lines))])
 
+    def at(self, index: int) -> Segment | None:
+        """The segment at a position, from 0; None behind the last one."""
+        return self._segment(index) if 0 <= index < len(self.lines) else None
+
     def first(self, name: str) -> Segment | None:
         """The first segment called `name`."""
         found = self._index().get(name)

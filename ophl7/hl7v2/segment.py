@@ -76,6 +76,13 @@ class Segment:
         return transcode(text, self._marks, STANDARD)
 
     @property
+    def canonical_fields(self) -> list[str]:
+        """Every field from 1 on in the standard delimiters, at the cost of a slice where the message uses them already."""
+        if self._marks is STANDARD and self.name != "MSH":
+            return self._fields[1:]
+        return [self.canonical(number) for number in range(1, len(self._fields))]
+
+    @property
     def canonical_line(self) -> str:
         """The whole segment in the standard delimiters."""
         if self.name != "MSH":

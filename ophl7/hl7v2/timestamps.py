@@ -66,6 +66,7 @@ def _offset(written: str) -> tzinfo:
     return timezone(-distance if written[0] == "-" else distance)
 
 
+@lru_cache(maxsize=1024)  # a day's charges all carry the same few dates
 def is_valid_date(text: str) -> bool:
     """Whether `text` is a day of the calendar, alone or with a time behind it."""
     found = parse(text, _ANYWHERE)

@@ -15,8 +15,11 @@ from ophl7.engine.storage import DeliveryRow, JournalRow, Rows
 Row = Sequence[Any]
 
 
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _JSON.encode(value)
 
 
 def patient_row(patient: Patient) -> tuple[Any, ...]:
