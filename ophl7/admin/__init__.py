@@ -1,0 +1,1 @@
+"""The HTTP face: health, metrics, the API and the console."""

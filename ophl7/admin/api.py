@@ -1,0 +1,243 @@
+"""The calls under `/api/v1`, in one table: the routes and `/openapi.json` are both made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ophl7.admin import messages, people, queues
+from ophl7.admin.calls import Call, Listing, Parameter, Single
+from ophl7.domain.appointment import STATUS_CODES
+
+PREFIX = "/api/v1"
+
+_NUMBER = {"type": "integer", "format": "int64"}
+_TEXT = {"type": "string"}
+_MAYBE = {"type": ["string", "null"]}
+_MAYBE_NUMBER = {"type": ["integer", "null"], "format": "int64"}
+_TIME = {"type": "string", "format": "date-time"}
+_MAYBE_TIME = {"type": ["string", "null"], "format": "date-time"}
+_TEXTS = {"type": "array", "items": _TEXT}
+_PEER = {"type": "string", "enum": list(messages.PEERS)}
+
+
+def _object(**properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def _array(**properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": _object(**properties)}
+
+
+def _enum(*names: str) -> dict[str, Any]:
+    return {"type": "string", "enum": list(names)}
+
+
+_PATIENT = Parameter("patient", "an identifier: a bare id or AUTHORITY:id")
+
+_MESSAGE: Mapping[str, Any] = {
+    "id": _NUMBER,
+    "peer": _PEER,
+    "received_at": _TIME,
+    "type": _MAYBE,
+    "control_id": _MAYBE,
+    "state": _enum(*messages.STATES),
+    "ack": _MAYBE,
+    "reason": _MAYBE,
+    "patient": _MAYBE,
+    "row": _MAYBE,
+    "repeats": _MAYBE_NUMBER,
+}
+
+_MESSAGE_DETAIL: Mapping[str, Any] = {
+    **_MESSAGE,
+    "connection": _NUMBER,
+    "segments": _array(name=_TEXT, fields=_TEXTS),
+    "verdicts": _array(change=_TEXT, path=_TEXT, outcome=_TEXT, row=_TEXT, code=_TEXT, text=_TEXT),
+    "warnings": _array(row=_TEXT, code=_TEXT, text=_TEXT),
+    "waits_for": _TEXTS,
+    "answer": _MAYBE,
+}
+
+_TIMELINE: Mapping[str, Any] = {
+    "message": _NUMBER,
+    "items": _array(at=_MAYBE_TIME, step=_TEXT, text=_TEXT),
+    "next": {"type": "null"},
+}
+
+_BOTH_TRUE = _object(pm={"type": "boolean"}, emr={"type": "boolean"})
+
+_PATIENT_FIELDS: Mapping[str, Any] = {
+    "id": _NUMBER,
+    "identifiers": _array(id=_TEXT, authority=_TEXT, type=_TEXT),
+    "name": _object(family=_MAYBE, given=_MAYBE, middle=_MAYBE, suffix=_MAYBE, prefix=_MAYBE),
+    "birth_date": {"type": ["string", "null"], "format": "date"},
+    "sex": _MAYBE,
+    "active": _BOTH_TRUE,
+    "merged_into": _object(pm=_MAYBE, emr=_MAYBE),
+    "provisional": {"type": "boolean"},
+    "fields": {"type": "object", "additionalProperties": _TEXT},
+    "created_at": _TIME,
+    "message": _NUMBER,
+}
+
+_APPOINTMENT: Mapping[str, Any] = {
+    "id": _NUMBER,
+    "placer_id": _MAYBE,
+    "filler_id": _MAYBE,
+    "patient": _MAYBE,
+    "start": _MAYBE_TIME,
+    "duration": _MAYBE,
+    "status": _enum(*dict.fromkeys(STATUS_CODES.values())),
+    "status_raw": _MAYBE,
+    "progress": _array(status=_TEXT, at=_TIME, message=_NUMBER),
+    "resources": _array(kind=_TEXT, id=_TEXT, text=_TEXT),
+    "origin": _PEER,
+    "message": _NUMBER,
+}
+
+_CHARGE: Mapping[str, Any] = {
+    "id": _NUMBER,
+    "transaction_id": _MAYBE,
+    "patient": _MAYBE,
+    "visit": _MAYBE,
+    "date": _MAYBE,
+    "procedure": _MAYBE,
+    "modifiers": _TEXTS,
+    "units": _MAYBE,
+    "diagnoses": _TEXTS,
+    "amount": _MAYBE,
+    "kind": _MAYBE,
+    "state": _enum(*people.CHARGE_STATES),
+    "message": _NUMBER,
+    "line": _NUMBER,
+    "delivery": _MAYBE_NUMBER,
+}
+
+_HOLD: Mapping[str, Any] = {
+    "id": _NUMBER,
+    "reason": _TEXT,
+    "key": _TEXT,
+    "message": _NUMBER,
+    "since": _TIME,
+    "peer": _PEER,
+}
+
+_DRIFT: Mapping[str, Any] = {
+    "id": _NUMBER,
+    "patient": _MAYBE,
+    "field": _TEXT,
+    "peer": _PEER,
+    "offered": _TEXT,
+    "kept": _MAYBE,
+    "rule": _TEXT,
+    "message": _NUMBER,
+    "at": _TIME,
+}
+
+_DELIVERY: Mapping[str, Any] = {
+    "id": _NUMBER,
+    "destination": _PEER,
+    "lane": _TEXT,
+    "stream": _TEXT,
+    "control_id": _TEXT,
+    "state": _enum(*queues.DELIVERY_STATES),
+    "attempts": _NUMBER,
+    "next_at": _MAYBE_TIME,
+    "last_answer": _MAYBE,
+    "message": _NUMBER,
+    "created_at": _TIME,
+    "changed_at": _MAYBE_TIME,
+}
+
+_LINK: Mapping[str, Any] = {
+    "peer": _PEER,
+    "listener": _object(address=_MAYBE, connections=_NUMBER),
+    "destination": _object(
+        url=_MAYBE,
+        state=_TEXT,
+        queued=_NUMBER,
+        oldest_seconds={"type": ["number", "null"]},
+        parked=_NUMBER,
+        last_error=_MAYBE,
+    ),
+}
+
+_AUDIT: Mapping[str, Any] = {
+    "id": _NUMBER,
+    "at": _TIME,
+    "actor": _TEXT,
+    "action": _TEXT,
+    "target": _TEXT,
+    "reason": _MAYBE,
+}
+
+CALLS: tuple[Call, ...] = (
+    Listing(
+        "/messages",
+        messages.messages,
+        "Messages received, and what became of them",
+        _MESSAGE,
+        (
+            Parameter("peer", "who sent it", messages.PEERS),
+            Parameter("type", "message type and event, ADT^A08, or a type alone"),
+            Parameter("control_id", "MSH-10 as sent"),
+            Parameter("state", "what became of it", messages.STATES),
+            _PATIENT,
+            Parameter("since", "received at or after this time; a date is its begin"),
+            Parameter("until", "received before this time; a date is its end"),
+        ),
+    ),
+    Single("/messages/{id}", messages.message, "One message, parsed, with its verdicts; audited", _MESSAGE_DETAIL),
+    Single("/messages/{id}/raw", messages.raw, "The bytes of the frame as they came; audited", content="application/hl7-v2"),
+    Single("/messages/{id}/timeline", messages.steps, "What became of a message, step by step", _TIMELINE),
+    Single(
+        "/patients/{identifier}",
+        people.patient,
+        "One patient; 409 with the list where a bare id is that of several",
+        _PATIENT_FIELDS,
+    ),
+    Listing(
+        "/appointments",
+        people.appointments,
+        "The schedule",
+        _APPOINTMENT,
+        (_PATIENT, Parameter("date", "the day of the start, in the practice's zone")),
+    ),
+    Listing(
+        "/charges",
+        people.charges,
+        "Charges, also held and refused ones",
+        _CHARGE,
+        (_PATIENT, Parameter("state", "where it stands", people.CHARGE_STATES), Parameter("date", "the service date")),
+    ),
+    Listing(
+        "/holds",
+        queues.holds,
+        "Messages that wait for a condition",
+        _HOLD,
+        (Parameter("peer", "who sent it", messages.PEERS), Parameter("message", "the id of a message")),
+    ),
+    Listing(
+        "/drift",
+        queues.drift,
+        "Values that were not taken",
+        _DRIFT,
+        (_PATIENT, Parameter("peer", "who offered it", messages.PEERS)),
+    ),
+    Listing(
+        "/deliveries",
+        queues.deliveries,
+        "The outbox",
+        _DELIVERY,
+        (
+            Parameter("destination", "where it goes", messages.PEERS),
+            Parameter("state", "where it stands", queues.DELIVERY_STATES),
+            Parameter("message", "the id of a message"),
+        ),
+    ),
+    Listing("/links", queues.links, "The links to both peers", _LINK, paged=False),
+    Listing("/audit", queues.audit, "Who did what", _AUDIT),
+    Listing("/plugins", queues.plugins, "Handlers and rules that are loaded", {}, paged=False),
+    Listing("/routes", queues.routes, "Which handlers see which event", {}, paged=False),
+)

@@ -1,0 +1,151 @@
+"""What the HTTP face needs from the rest of the house: what it reads, and what it is handed.
+
+`store` implements :class:`Reads` (one read-only connection of its own), `app` fills a :class:`Face`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from ophl7.domain.appointment import Appointment
+from ophl7.domain.charge import Charge
+from ophl7.domain.identifiers import Identifier
+from ophl7.domain.patient import Patient, Side
+from ophl7.engine.storage import DriftRow
+
+Row = Mapping[str, Any]
+"""One row by column name; each method says which. Times are seconds since the epoch."""
+
+Document = dict[str, Any]
+"""One JSON object."""
+
+
+class Reads(Protocol):
+    """The database as people look at it: committed rows, newest first, `limit` of them, ids below `before` (None: all).
+
+    A filter that is None asks for everything; an empty collection of subjects finds nothing. Every read is bounded in time: it
+    raises TimeoutError when it took too long, and StoreAway when the database cannot be read.
+    """
+
+    async def messages(
+        self,
+        *,
+        peer: str | None = None,
+        event: str | None = None,
+        control_id: str | None = None,
+        state: str | None = None,
+        subjects: Collection[int] | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        before: int | None = None,
+        limit: int = 50,
+    ) -> Sequence[Row]:
+        """The journal. event: `ADT^A08`, or a type alone. since: inclusive, until: exclusive.
+
+        Columns: id peer received_at event control_id state ack_code decision_row reason subject repeats head (the first bytes
+        of the member, None where retention has removed it).
+        """
+
+    async def message(self, number: int) -> Row | None:
+        """One journal row: the columns of `messages` without head, and connection raw start end answer detail."""
+
+    async def heads(self, numbers: Collection[int]) -> Mapping[int, tuple[Side, bytes | None]]:
+        """Who sent these messages, and their first bytes."""
+
+    async def states(self, last: int) -> Mapping[str, int]:
+        """How many of the last so many messages are in which state."""
+
+    async def patients(self, *, numbers: Collection[int] = (), subjects: Collection[int] = ()) -> Sequence[Patient]:
+        """The patients with one of these ids or one of these subjects."""
+
+    async def named(self, value: str, authority: str | None) -> Sequence[tuple[Identifier, Patient]]:
+        """Who has this id, from this authority or from any."""
+
+    async def appointments(
+        self,
+        *,
+        subjects: Collection[int] | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        before: int | None = None,
+        limit: int = 50,
+    ) -> Sequence[Appointment]:
+        """The schedule. since: first start, inclusive; until: exclusive."""
+
+    async def charges(
+        self,
+        *,
+        subjects: Collection[int] | None = None,
+        state: str | None = None,
+        day: str | None = None,
+        message: int | None = None,
+        before: int | None = None,
+        limit: int = 50,
+    ) -> Sequence[tuple[Charge, str, int | None]]:
+        """The ledger without superseded rows: the charge, where it stands (contract 6), the delivery that carries it.
+
+        day: YYYYMMDD of the service date as the sender wrote it.
+        """
+
+    async def holds(
+        self, *, peer: str | None = None, message: int | None = None, before: int | None = None, limit: int = 50
+    ) -> Sequence[Row]:
+        """What is in our custody. Columns: id message key blocks reason since peer."""
+
+    async def custody(self, message: int) -> Sequence[Row]:
+        """Every hold that a message had, oldest first. Columns: those of `holds`, closed_at closed_how."""
+
+    async def drift(
+        self,
+        *,
+        patients: Collection[int] | None = None,
+        peer: str | None = None,
+        before: int | None = None,
+        limit: int = 50,
+    ) -> Sequence[DriftRow]:
+        """Values that were not taken."""
+
+    async def deliveries(
+        self,
+        *,
+        destination: str | None = None,
+        state: str | None = None,
+        message: int | None = None,
+        before: int | None = None,
+        limit: int = 50,
+    ) -> Sequence[Row]:
+        """The outbox.
+
+        Columns: id destination lane stream message control_id state created_at attempts next_at last_answer changed_at.
+        """
+
+    async def audit(self, *, before: int | None = None, limit: int = 50) -> Sequence[Row]:
+        """Who did what. Columns: id at actor action target reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """What the HTTP face is handed.
+
+    token: what a caller must bring; token_is_explicit: whether somebody set it (otherwise only loopback is let in).
+    ready: status and document of `/readyz`. exposition: text and content type of `/metrics`. links: one object a peer, as
+    contract 6 has it. audit: (actor, action, target, reason), durable when it returns; raises StoreAway. routes, plugins: one
+    object each. authorities: the default assigning authority of each side.
+    """
+
+    reads: Reads
+    token: str
+    token_is_explicit: bool
+    ready: Callable[[], tuple[int, Document]]
+    alive: Callable[[], bool]
+    exposition: Callable[[], tuple[bytes, str]]
+    links: Callable[[], Sequence[Document]]
+    audit: Callable[[str, str, str, str], Awaitable[None]]
+    routes: Callable[[], list[Document]]
+    plugins: Callable[[], list[Document]]
+    zone: ZoneInfo
+    authorities: Mapping[Side, str]
+    version: str

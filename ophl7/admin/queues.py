@@ -1,0 +1,123 @@
+"""What waits and what was not taken: holds, drift, the outbox, the audit; and how the house is put together."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from ophl7.admin.calls import Page, page
+from ophl7.admin.instants import iso
+from ophl7.admin.messages import PEERS
+from ophl7.admin.naming import find, names_by_number
+from ophl7.admin.parameters import Query
+from ophl7.admin.ports import Document, Face
+from ophl7.engine.storage import DeliveryState
+
+DELIVERY_STATES: tuple[str, ...] = get_args(DeliveryState)
+
+
+async def holds(face: Face, query: Query) -> Page:
+    """`GET /holds`: the open ones."""
+    found = await face.reads.holds(
+        peer=query.one_of("peer", PEERS), message=query.number("message"), before=query.before, limit=query.limit + 1
+    )
+    items: list[Document] = [
+        {
+            "id": row["id"],
+            "reason": row["reason"],
+            "key": row["key"],
+            "message": row["message"],
+            "since": iso(row["since"], face.zone),
+            "peer": row["peer"],
+        }
+        for row in found
+    ]
+    return page(items, query.limit)
+
+
+async def drift(face: Face, query: Query) -> Page:
+    """`GET /drift`."""
+    wanted: set[int] | None = None
+    text = query.text("patient")
+    if text is not None:
+        patient = (await find(face, text)).patient
+        wanted = {patient.id} if patient is not None else set()
+    found = await face.reads.drift(
+        patients=wanted, peer=query.one_of("peer", PEERS), before=query.before, limit=query.limit + 1
+    )
+    names = await names_by_number(face, {row.patient for row in found})
+    items: list[Document] = [
+        {
+            "id": row.id,
+            "patient": names.get(row.patient),
+            "field": row.field,
+            "peer": row.peer,
+            "offered": row.offered,
+            "kept": row.kept,
+            "rule": row.rule,
+            "message": row.message,
+            "at": iso(row.at, face.zone),
+        }
+        for row in found
+    ]
+    return page(items, query.limit)
+
+
+async def deliveries(face: Face, query: Query) -> Page:
+    """`GET /deliveries`."""
+    found = await face.reads.deliveries(
+        destination=query.one_of("destination", PEERS),
+        state=query.one_of("state", DELIVERY_STATES),
+        message=query.number("message"),
+        before=query.before,
+        limit=query.limit + 1,
+    )
+    items: list[Document] = [
+        {
+            "id": row["id"],
+            "destination": row["destination"],
+            "lane": str(row["lane"]),  # 63 bits: a JavaScript number would round it
+            "stream": row["stream"],
+            "control_id": row["control_id"],
+            "state": row["state"],
+            "attempts": row["attempts"],
+            "next_at": iso(row["next_at"], face.zone),
+            "last_answer": row["last_answer"] or None,
+            "message": row["message"],
+            "created_at": iso(row["created_at"], face.zone),
+            "changed_at": iso(row["changed_at"], face.zone),
+        }
+        for row in found
+    ]
+    return page(items, query.limit)
+
+
+async def audit(face: Face, query: Query) -> Page:
+    """`GET /audit`."""
+    found = await face.reads.audit(before=query.before, limit=query.limit + 1)
+    items: list[Document] = [
+        {
+            "id": row["id"],
+            "at": iso(row["at"], face.zone),
+            "actor": row["actor"],
+            "action": row["action"],
+            "target": row["target"],
+            "reason": row["reason"] or None,
+        }
+        for row in found
+    ]
+    return page(items, query.limit)
+
+
+async def links(face: Face, _query: Query) -> Page:
+    """`GET /links`."""
+    return Page(list(face.links()))
+
+
+async def plugins(face: Face, _query: Query) -> Page:
+    """`GET /plugins`."""
+    return Page(face.plugins())
+
+
+async def routes(face: Face, _query: Query) -> Page:
+    """`GET /routes`."""
+    return Page(face.routes())
