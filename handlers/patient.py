@@ -8,12 +8,14 @@ from ophl7.kit import (
     CreatePatient,
     Deliver,
     Handlers,
+    Hold,
     LinkIdentifier,
     Location,
     Reject,
     Segment,
     UpdatePatient,
     complete,
+    deletes_key,
     read_fields,
 )
 
@@ -28,6 +30,10 @@ UPDATES = ("ADT^A08", "ADT^A31")
 async def record(_msh: Segment, ctx: Context) -> list[Change]:
     """The patient's fields, the ids that were not known, and a copy for the other side when the sender owns the patients."""
     named = ctx.match.named
+    if deletes_key(ctx.message.first("PID")):
+        patient = ctx.match.patient
+        blocks = f"record:{patient.subject}" if patient is not None else ""
+        raise Hold("#11", f"demographics:{ctx.match.key or 'no id'}", "it deletes a key id", blocks=blocks)
     if not named.keys:
         raise Reject.because("#15", "", "PID names no patient", error=101, location=Location("PID", field=3))
     fields = read_fields(ctx.message)

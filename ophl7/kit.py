@@ -44,7 +44,7 @@ from ophl7.domain.changes import (
     UpdatePatient,
 )
 from ophl7.domain.charge import CREDIT, PAYMENT_TYPES, Charge, ChargeLine, faults, read_charge, usable_ids
-from ophl7.domain.identifiers import Identifier, NamedPatient
+from ophl7.domain.identifiers import Identifier, NamedPatient, deletes_key
 from ophl7.domain.ownership import may_write, owner_of
 from ophl7.domain.patient import BIRTH_DATE, NAME, SEX, Patient, Side, complete, other_side, read_fields
 from ophl7.domain.policy import PeerPolicy, Policy
@@ -98,6 +98,7 @@ __all__ = [
     "Verdict",
     "apply",
     "complete",
+    "deletes_key",
     "differences",
     "faults",
     "hold",

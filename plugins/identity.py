@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ophl7.kit import BIRTH_DATE, NAME, Change, Context, Receive, Rules, Verdict, hold
+from ophl7.kit import BIRTH_DATE, NAME, SEX, Change, Context, Receive, Rules, Verdict, hold
 
 rules = Rules("identity")
 
@@ -20,18 +20,29 @@ async def one_patient(change: Change, ctx: Context) -> Verdict | None:
 async def right_patient(change: Change, ctx: Context) -> Verdict | None:
     """A known id under another birth date and another name is probably a wrong patient (#16).
 
-    Of an ADT from the patients' owner, #7 judges the same: he may correct what he owns.
+    Where the patients' owner says it in an ADT and the given name or the sex differs, it is #7's: one reason, not two.
     """
     assert isinstance(change, Receive)
     patient = ctx.match.patient
-    if not change.known or patient is None or (ctx.message.type == "ADT" and ctx.owns_patients):
+    if not change.known or patient is None:
         return None
     birth = ctx.message.text("PID-7")[:8]
     known_birth = patient.fields.get(BIRTH_DATE, "")[:8]
     if not birth or not known_birth or birth == known_birth:
         return None
     known = (*patient.fields.get(NAME, "").split("^"), "", "")
-    said = (ctx.message.text("PID-5.1"), ctx.message.text("PID-5.2"))
-    if not any(new and old and new.casefold() != old.casefold() for new, old in zip(said, known, strict=False)):
+    family, given = (_differs(ctx.message.text(f"PID-5.{number}"), old) for number, old in enumerate(known[:2], 1))
+    if not (family or given):
+        return None
+    if (
+        ctx.message.type == "ADT"
+        and ctx.owns_patients
+        and (given or _differs(ctx.message.text("PID-8"), patient.fields.get(SEX, "")))
+    ):
         return None
     return hold("#16", f"identity:{ctx.match.key}", "birth date and name both contradict the patient of that id")
+
+
+def _differs(said: str, known: str) -> bool:
+    """What is absent on either side contradicts nothing."""
+    return bool(said and known) and said.casefold() != known.casefold()

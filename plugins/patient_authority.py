@@ -41,7 +41,7 @@ async def creation(change: Change, ctx: Context) -> Verdict | None:
 
 
 @rules.judge("patient.create", "patient.field")
-async def deleted_identity(change: Change, _ctx: Context) -> Verdict | None:
+async def deleted_identity(change: Change, ctx: Context) -> Verdict | None:
     """A delete indicator on name, birth date or sex is never carried out unseen (#11)."""
     if isinstance(change, SetField):
         deleted = change.value is Null.NULL and change.path in {NAME, BIRTH_DATE, SEX}
@@ -50,7 +50,9 @@ async def deleted_identity(change: Change, _ctx: Context) -> Verdict | None:
         deleted = any(change.fields.get(path) is Null.NULL for path in (NAME, BIRTH_DATE, SEX))
     if not deleted:
         return None
-    return hold("#11", _demographics(_ctx), "it deletes the name, birth date or sex")
+    patient = ctx.match.patient
+    blocks = f"record:{patient.subject}" if patient is not None else ""
+    return hold("#11", _demographics(ctx), "it deletes the name, birth date or sex", blocks=blocks)
 
 
 @rules.judge("patient.field")

@@ -19,6 +19,8 @@ async def owner(change: Change, ctx: Context) -> Verdict | None:
         return _from_the_other_side(change)
     row = _ROWS.get(ctx.message.trigger, "#20")
     patient = ctx.match.patient
+    if ctx.match.ambiguous:
+        return None  # held by #10, for as long as it takes a person: no registration would release it
     if patient is None:
         return hold("#30" if ctx.owns_patients else "#31", f"patient:{ctx.match.key}", "the patient is not known yet")
     known = change.known

@@ -84,6 +84,17 @@ def named_patient(pid: Segment | None, default_authority: str) -> NamedPatient:
     return NamedPatient(tuple(keys), tuple(others))
 
 
+def deletes_key(pid: Segment | None) -> bool:
+    """Whether a PID carries the delete indicator in place of a key id (#11): PID-3 of a key type, or PID-2 where PID-3 is empty."""
+    if pid is None:
+        return False
+    for repetition in pid.repetitions(3) or pid.repetitions(2):
+        parts = pid.components(repetition)
+        if parts[0].strip() == '""' and (parts[4].strip() if len(parts) > 4 else "") in KEY_TYPES:
+            return True
+    return False
+
+
 def stable_hash(text: str) -> int:
     """A 63-bit number that is the same in every process: the built-in hash() is not."""
     return int.from_bytes(blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "big") >> 1
