@@ -133,7 +133,7 @@ def read_booking(message: Message) -> Booking | None:
     sch = message.first("SCH")
     if sch is None:
         return None
-    filler, placer = sch.text("2.1"), sch.text("1.1")
+    filler, placer = sch.lead(2), sch.lead(1)
     if not filler and not placer:
         return None
     code, text = sch.text("25.1"), sch.text("25.2")
@@ -143,7 +143,7 @@ def read_booking(message: Message) -> Booking | None:
         filler=filler,
         placer=placer,
         start=_start(message, sch),
-        duration=sch.text("9.1") or sch.text("11.3"),
+        duration=sch.lead(9) or sch.text("11.3"),
         status=said or mapped,
         status_raw=code or text,
         unknown_status=said is None and mapped is None and bool(code or text),
@@ -170,7 +170,7 @@ def _resources(message: Message) -> tuple[Resource, ...]:
     found: list[Resource] = []
     for name in ("AIS", "AIG", "AIL", "AIP"):
         for segment in message.all(name):
-            code = segment.text("3.1")
+            code = segment.lead(3)
             if code:
                 found.append(Resource(name, code, segment.text("3.2")))
     return tuple(found)

@@ -82,7 +82,7 @@ def usable_ids(message: Message) -> frozenset[str]:
 
     Not usable: empty ones, one value on two FT1 of a message, and all of them when FT1-2 only repeats the set id FT1-1.
     """
-    pairs = [(ft1.text("1"), ft1.text("2.1")) for ft1 in message.all("FT1")]
+    pairs = [(ft1.lead(1), ft1.lead(2)) for ft1 in message.all("FT1")]
     if pairs and all(number == transaction for number, transaction in pairs):
         return frozenset()
     seen = Counter(transaction for _, transaction in pairs)
@@ -102,17 +102,18 @@ def group_of(message: Message, ft1: Segment) -> tuple[Segment, ...]:
 def read_charge(message: Message, ft1: Segment, usable: frozenset[str]) -> ChargeLine:
     """What this FT1 charges; never raises, `faults` says what is wrong with it."""
     group = group_of(message, ft1)
-    transaction = ft1.text("2.1")
+    transaction = ft1.lead(2)
+    visit = message.first("PV1")
     return ChargeLine(
         transaction_id=transaction,
-        kind=ft1.text("6.1").upper(),
-        date=ft1.text("4.1"),
+        kind=ft1.lead(6).upper(),
+        date=ft1.lead(4),
         procedure=_procedure(ft1, group),
-        modifiers=tuple(code for code in (ft1.components(text)[0] for text in ft1.repetitions(26)) if code),
-        units=ft1.text("10.1"),
-        diagnoses=tuple(code for code in (ft1.components(text)[0] for text in ft1.repetitions(19)) if code),
+        modifiers=_codes(ft1, 26),
+        units=ft1.lead(10),
+        diagnoses=_codes(ft1, 19),
         amount=_amount(ft1),
-        visit=message.text("PV1-19.1"),
+        visit=visit.lead(19) if visit is not None else "",
         content=_content(group),
         usable_id=transaction in usable,
         segments=tuple(segment.index for segment in group),
@@ -121,18 +122,28 @@ def read_charge(message: Message, ft1: Segment, usable: frozenset[str]) -> Charg
 
 def _procedure(ft1: Segment, group: tuple[Segment, ...]) -> str:
     """FT1-25, else the code of the first PR1, else FT1-7: the procedure is what billing recognises."""
-    return ft1.text("25.1") or next((s.text("3.1") for s in group if s.name == "PR1" and s.text("3.1")), "") or ft1.text("7.1")
+    coded = ft1.lead(25)
+    if not coded and len(group) > 1:
+        coded = next((s.lead(3) for s in group if s.name == "PR1" and s.lead(3)), "")
+    return coded or ft1.lead(7)
+
+
+def _codes(ft1: Segment, number: int) -> tuple[str, ...]:
+    """The codes of a repeating field, in order: order matters for payment (domain 1.4)."""
+    if ft1.field(number) == "":
+        return ()
+    return tuple([code for code in (ft1.components(text)[0] for text in ft1.repetitions(number)) if code])
 
 
 def _amount(ft1: Segment) -> str:
     """The extended amount FT1-11, else units times the unit amount FT1-12 or unit cost FT1-22; "" when none is a number."""
-    extended = ft1.text("11.1.1")
+    extended = ft1.lead(11)
     if is_number(extended):
         return extended
-    for path in ("12.1.1", "22.1.1"):
-        each = ft1.text(path)
+    for number in (12, 22):
+        each = ft1.lead(number)
         if is_number(each):
-            units = ft1.text("10.1")
+            units = ft1.lead(10)
             return str(Decimal(each) * (Decimal(units) if is_number(units) else 1))
     return ""
 
@@ -172,12 +183,12 @@ def faults(ft1: Segment, sequence: int, line: ChargeLine) -> tuple[Fault, ...]:
     found: list[Fault] = []
     if not line.kind:
         found.append(Fault(101, "FT1", sequence, 6, "the transaction type is missing"))
-    if not (ft1.text("7.1") or line.procedure):
+    if not (line.procedure or ft1.lead(7)):
         found.append(Fault(101, "FT1", sequence, 7, "no charge or procedure code"))
     if line.date and not timestamps.is_valid_date(line.date):
         found.append(Fault(102, "FT1", sequence, 4, "the service date is not a date"))
-    for number, path in ((10, "10.1"), (11, "11.1.1"), (12, "12.1.1"), (22, "22.1.1")):
-        text = ft1.text(path)
+    for number in (10, 11, 12, 22):
+        text = ft1.lead(number)
         if text and not is_number(text):
             found.append(Fault(102, "FT1", sequence, number, "not a number"))
     return tuple(found)

@@ -78,18 +78,20 @@ def read_fields(message: Message) -> dict[str, Value]:
             if text and path:
                 said[path] = NULL if text == '""' else text
     for name in SNAPSHOT_SEGMENTS:
-        segments = message.all(name)
-        if segments:
-            said[name] = _snapshot(segments)
+        lines = message.lines_of(name)
+        if lines:
+            said[name] = _snapshot(message, name, lines)
     if message.damaged:  # no database takes a lone surrogate; the bytes stay in the journal
         return {path: readable(value) if isinstance(value, str) else value for path, value in said.items()}
     return said
 
 
-def _snapshot(segments: tuple[Segment, ...]) -> Value:
-    if len(segments) == 1 and _is_cleared(segments[0]):
+def _snapshot(message: Message, name: str, lines: list[str]) -> Value:
+    if len(lines) == 1 and '""' in lines[0] and _is_cleared(message.all(name)[0]):
         return NULL
-    return "\r".join(segment.canonical_line for segment in segments)
+    if message.delimiters.standard:
+        return "\r".join(lines)
+    return "\r".join(segment.canonical_line for segment in message.all(name))
 
 
 def _is_cleared(segment: Segment) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 
 from ophl7.hl7v2.ack import Location
 
@@ -53,11 +54,14 @@ class Verdict:
     condition: Condition | None = None
 
 
+# Verdicts are values, and nearly all of a day's are the same few: each is made once.
+@lru_cache(maxsize=512)
 def apply(row: str = "", *, warning: str = "", text: str = "") -> Verdict:
     """Take it. warning: W01 ... or "" with a text for a warning without a code."""
     return Verdict(Outcome.APPLY, row, warning, text)
 
 
+@lru_cache(maxsize=512)
 def strip(row: str, text: str, *, code: str = "W01") -> Verdict:
     """Leave this change out, take the rest; the value that was not taken becomes a drift row."""
     return Verdict(Outcome.STRIP, row, code, text)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ophl7.domain.appointment import read_booking
-from ophl7.domain.charge import usable_ids
 from ophl7.domain.identifiers import NOBODY, NamedPatient, named_patient, subject_of, subject_of_block
 from ophl7.domain.patient import Side
 from ophl7.domain.policy import Policy
@@ -78,10 +76,16 @@ def _subject(peer: Side, message: Message, named: NamedPatient) -> int | None:
     if named.keys:
         return subject_of(named.keys[0])
     if message.type == "SIU":
-        booking = read_booking(message)
-        if booking is not None:
-            return subject_of_block(peer, booking.reference)
+        references = _references(message)
+        if references:
+            return subject_of_block(peer, references[0])
     return None
+
+
+def _references(message: Message) -> list[str]:
+    """SCH-2 and SCH-1, as far as they are there."""
+    sch = message.first("SCH")
+    return [] if sch is None else [reference for reference in (sch.lead(2), sch.lead(1)) if reference]
 
 
 def collect_keys(arrival: Arrival, keys: Keys, policy: Policy) -> None:
@@ -97,13 +101,10 @@ def collect_keys(arrival: Arrival, keys: Keys, policy: Policy) -> None:
     for identifier in arrival.named.keys:
         keys.identifiers.add(identifier.key)
     if message.type == "SIU":
-        booking = read_booking(message)
-        if booking is not None:
-            origin = policy.schedule_authority if arrival.named.keys else arrival.peer
-            for reference in (booking.filler, booking.placer):
-                if reference:
-                    keys.appointments.add((origin, reference))
+        origin = policy.schedule_authority if arrival.named.keys else arrival.peer
+        keys.appointments |= {(origin, reference) for reference in _references(message)}
     elif message.type == "DFT":
-        for transaction in usable_ids(message):
-            for identifier in arrival.named.keys:
-                keys.charges.add((*identifier.key, transaction))
+        for transaction in {ft1.lead(2) for ft1 in message.all("FT1")}:
+            if transaction:
+                for identifier in arrival.named.keys:
+                    keys.charges.add((*identifier.key, transaction))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from ophl7.domain.changes import SetField
 from ophl7.domain.policy import Policy
 from ophl7.domain.verdicts import hold
 from ophl7.engine.arrival import Arrival, collect_keys, read_held
@@ -14,7 +15,6 @@ from ophl7.engine.ruling import Ruling
 from ophl7.engine.storage import DeliveryRow, HeldMessage, HoldRow, JournalUpdate, Keys
 from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.hl7v2.message import Message
-
 
 _JSON = json.JSONEncoder(separators=(",", ":"))
 
@@ -129,10 +129,11 @@ def detail(ruling: Ruling, deliveries: Sequence[DeliveryRow]) -> str:
     changes: list[list[str]] = []
     for judged in ruling.judged:
         change, verdict = judged.change, judged.verdict
-        line = [change.kind, getattr(change, "path", ""), "apply", ""]
-        if verdict is not None:
-            line[2:] = [verdict.outcome.name.lower(), verdict.row, verdict.code, verdict.text]
-        changes.append(line)
+        path = change.path if isinstance(change, SetField) else ""
+        if verdict is None:
+            changes.append([change.kind, path, "apply"])
+        else:
+            changes.append([change.kind, path, verdict.outcome.name.lower(), verdict.row, verdict.code, verdict.text])
     found: dict[str, object] = {"changes": changes}
     if deliveries:
         found["deliveries"] = [[row.id, row.destination, row.control_id] for row in deliveries]

@@ -171,7 +171,7 @@ class Effects:
         number = self._uow.ids.next("delivery")
         control_id = self._uow.ids.control_id("D", number)
         lane = patient.lane if patient is not None else self._block_lane(ruling)
-        body = render(self._message, self._peer, control_id, ruling, patient, self._policy)
+        body = render(self._message, control_id, ruling, patient, self._policy)
         row = DeliveryRow(number, change.to, lane, change.stream, self._number, control_id, "queued", body, self._at)
         self._uow.rows.deliveries.append(row)
         self.deliveries.append(row)

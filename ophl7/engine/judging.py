@@ -18,7 +18,7 @@ from ophl7.engine.runner import Runner
 from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.errors import HandlerFailed
 from ophl7.hl7v2.message import Message
-from ophl7.kit import Context, Match, RegisteredHandler
+from ophl7.kit import Context, Match, RegisteredHandler, RegisteredRule
 
 
 class Judge:
@@ -58,7 +58,7 @@ class Judge:
         plan = self._router.plan(message.event)
         for verdict in (
             judge_header(message, self._policy),
-            await self._verdict(uow, Receive(known=bool(plan)), context),
+            await self._verdict(uow, self._router.rules_for(Receive.kind), Receive(known=bool(plan)), context),
         ):
             if verdict is not None:
                 ruling.note(verdict)
@@ -78,7 +78,8 @@ class Judge:
         for segment in segments if handler.each else segments[:1]:
             for change in await self._propose(uow, handler.name, handler.call(segment, context)):
                 for part in _expand(change, ruling.match):
-                    ruling.add(part, await self._verdict(uow, part, context))
+                    rules = self._router.rules_for(part.kind)
+                    ruling.add(part, await self._verdict(uow, rules, part, context) if rules else None)
 
     async def _propose(self, uow: UnitOfWork, name: str, call: Coroutine[Any, Any, Sequence[Change]]) -> Sequence[Change]:
         try:
@@ -91,11 +92,13 @@ class Judge:
             raise HandlerFailed(name, "it returned something else than a list of changes")
         return proposed
 
-    async def _verdict(self, uow: UnitOfWork, change: Change, context: Context) -> Verdict | None:
+    async def _verdict(
+        self, uow: UnitOfWork, rules: Sequence[RegisteredRule], change: Change, context: Context
+    ) -> Verdict | None:
         """The strictest opinion of all rules; a rule that fails holds the message (fail closed)."""
         strictest: Verdict | None = None
         verdict: Verdict | None
-        for rule in self._router.rules_for(change.kind):
+        for rule in rules:
             try:
                 call = rule.call(change, context)
                 finished, verdict = self._runner.step(rule.name, call)

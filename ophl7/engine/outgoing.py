@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from ophl7.domain.changes import AddCharge, SetField
-from ophl7.domain.identifiers import KEY_TYPES, identifier_from_cx
-from ophl7.domain.patient import Patient, Side
+from ophl7.domain.patient import Patient
 from ophl7.domain.policy import Policy
 from ophl7.domain.verdicts import Outcome
 from ophl7.engine.ruling import Ruling
@@ -15,16 +14,17 @@ from ophl7.hl7v2.rewrite import DropSegment, Edit, InsertAfter, rewrite
 from ophl7.hl7v2.rewrite import SetField as WriteField
 
 
-def render(
-    message: Message, peer: Side, control_id: str, ruling: Ruling, patient: Patient | None, policy: Policy
-) -> bytes | None:
+def render(message: Message, control_id: str, ruling: Ruling, patient: Patient | None, policy: Policy) -> bytes | None:
     """The body to send, None when it is the received bytes with our control id (the usual case: stored once).
 
     Raises Unwritable when an owner's value cannot be written in the message's charset.
     """
-    edits = [*_owners_values(message, ruling), *_without_known_charges(ruling)]
+    edits: list[Edit] = []
+    if any(not judged.applies for judged in ruling.judged):
+        edits += _owners_values(message, ruling)
+        edits += _without_known_charges(ruling)
     if patient is not None:
-        edits += _owners_id(message, peer, patient, policy)
+        edits += _owners_id(message, ruling, patient, policy)
     return rewrite(message, control_id, edits) if edits else None
 
 
@@ -57,20 +57,15 @@ def _without_known_charges(ruling: Ruling) -> list[Edit]:
     ]
 
 
-def _owners_id(message: Message, peer: Side, patient: Patient, policy: Policy) -> list[Edit]:
+def _owners_id(message: Message, ruling: Ruling, patient: Patient, policy: Policy) -> list[Edit]:
     """The id by which the patients' owner knows him, when the sender named him only by its own (contract 4)."""
     authority = policy.authority_of(policy.patient_authority)
+    if any(identifier.authority == authority for identifier in ruling.match.named.keys):
+        return []
     owned = patient.identifier_of(authority)
     pid = message.first("PID")
     if owned is None or pid is None:
         return []
-    default = policy.authority_of(peer)
-    repetitions = pid.repetitions(3)
-    source = repetitions or pid.repetitions(2)
-    for repetition in source:
-        found = identifier_from_cx(pid, repetition, default)
-        if found is not None and found.authority == authority and found.type in KEY_TYPES:
-            return []
     ours = f"{escape(owned.value, STANDARD)}^^^{escape(owned.authority, STANDARD)}^{owned.type or 'MR'}"
     theirs = pid.canonical(3)
     return [WriteField(pid.index, 3, f"{ours}~{theirs}" if theirs else ours)]

@@ -12,17 +12,13 @@ from ophl7.kit import Match
 RulingState = Literal["accepted", "rejected", "held", "ignored"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Judged:
-    """A change and the strictest verdict on it; verdict None: no rule had an opinion, so it applies."""
+    """A change and the strictest verdict on it; verdict None: no rule had an opinion. applies: whether it is taken."""
 
     change: Change
     verdict: Verdict | None
-
-    @property
-    def applies(self) -> bool:
-        """Whether the change is taken."""
-        return self.verdict is None or self.verdict.outcome is Outcome.APPLY
+    applies: bool
 
 
 @dataclass(slots=True)
@@ -42,8 +38,9 @@ class Ruling:
 
     def add(self, change: Change, verdict: Verdict | None) -> None:
         """Takes note of a judged change."""
-        self.judged.append(Judged(change, verdict))
-        if verdict is not None:
+        applies = verdict is None or verdict.outcome is Outcome.APPLY
+        self.judged.append(Judged(change, verdict, applies))
+        if verdict is not None and not (applies and not verdict.code and not verdict.text):
             self.note(verdict)
 
     def note(self, verdict: Verdict) -> None:

@@ -101,7 +101,7 @@ class Runner:
     def step(self, name: str, call: Coroutine[Any, Any, T]) -> tuple[bool, Any]:
         """Runs until the coroutine returns, (True, its result), or suspends, (False, what it asks for).
 
-        Nearly every handler and rule returns at once, so the judge calls this first: `run` would cost a coroutine more for each.
+        Nearly every handler and rule returns at once, so the judge calls this first: `run` would cost a coroutine more.
         """
         watchdog = self._watchdog
         watchdog.since = began = monotonic()

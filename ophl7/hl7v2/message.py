@@ -158,6 +158,11 @@ class Message:
         found = self._index().get(name)
         return self._segment(found[0]) if found else None
 
+    def lines_of(self, name: str) -> list[str]:
+        """The raw text of every segment called `name`, in order, without splitting them into fields."""
+        lines = self.lines
+        return [lines[index] for index in self._index().get(name, ())]
+
     def all(self, name: str) -> tuple[Segment, ...]:
         """Every segment called `name`, in order."""
         return tuple([self._segment(index) for index in self._index().get(name, ())])
