@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 import shutil
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -11,6 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ophl7 import __version__
+from ophl7.admin.app import make_app
+from ophl7.admin.ports import Face
+from ophl7.admin.server import HttpServer
 from ophl7.clock import SystemClock
 from ophl7.domain.patient import Side
 from ophl7.domain.policy import PeerPolicy, Policy
@@ -23,6 +27,7 @@ from ophl7.engine.router import Router
 from ophl7.engine.runner import Runner, Watchdog
 from ophl7.engine.storage import AuditRow, Store
 from ophl7.engine.unit_of_work import Ids
+from ophl7.errors import StoreAway
 from ophl7.extend.loading import Loaded, load_parts
 from ophl7.mllp.listener import Listener
 from ophl7.mllp.sender import MllpSender
@@ -31,9 +36,10 @@ from ophl7.observe.alarms import Alarms
 from ophl7.observe.health import Health
 from ophl7.observe.lag import LoopLag
 from ophl7.observe.logs import Log
-from ophl7.observe.metrics import Metrics
+from ophl7.observe.metrics import CONTENT_TYPE, Metrics
 from ophl7.observe.telling import EngineTeller, LinkTeller, ListenerTeller
 from ophl7.settings import PeerSettings, Settings
+from ophl7.store.reader import SqliteReader
 from ophl7.store.sqlite import SqliteStore
 
 SIDES: tuple[Side, Side] = ("pm", "emr")
@@ -42,6 +48,7 @@ SIDES: tuple[Side, Side] = ("pm", "emr")
 HANDLER_SECONDS = 2.0
 
 _DISK_CHECK_SECONDS = 5.0
+_AUDIT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +107,8 @@ class Broker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._broken: asyncio.Future[None] | None = None
         self._draining = False
+        self.token = ""
+        self._web: HttpServer | None = None
 
     # -- start --------------------------------------------------------------------------------------------------------
 
@@ -140,6 +149,7 @@ class Broker:
             if settings.peer(side).url is not None:  # without one there is nothing to run: deliveries wait
                 self._own(self.outboxes[side].run(), f"delivery to the {side.upper()}")
         self._own(self._watch_disk(), "disk watch")
+        await self._open_web()
         for side in SIDES:
             await self._listen(side)
         return Listening(self.listeners["pm"].address, self.listeners["emr"].address)
@@ -176,6 +186,48 @@ class Broker:
         self._stack.push_async_callback(listener.stop)
         await listener.start()
         self.listeners[side] = listener
+
+    async def _open_web(self) -> None:
+        """Health, metrics, API and status page."""
+        settings = self.settings
+        reader = SqliteReader(settings.database_path)
+        self._stack.push_async_callback(reader.close)
+        explicit = settings.api_token
+        self.token = explicit.get_secret_value() if explicit is not None else secrets.token_urlsafe(24)
+        face = Face(
+            reads=reader,
+            token=self.token,
+            token_is_explicit=explicit is not None,
+            ready=self._ready,
+            alive=lambda: True,
+            exposition=lambda: (self.metrics.exposition(), CONTENT_TYPE),
+            links=self.links,
+            audit=self.audit,
+            routes=self._routes,
+            plugins=self._plugins,
+            zone=self.policy.zone,
+            authorities={side: self.policy.authority_of(side) for side in SIDES},
+            version=__version__,
+        )
+        server = HttpServer(make_app(face), settings.http_listen.host, settings.http_listen.port)
+        self._stack.push_async_callback(server.stop)
+        await server.start()
+        self._own(server.wait(), "status page")
+        self._web = server
+
+    def _ready(self) -> tuple[int, dict[str, Any]]:
+        readiness = self.health.readiness()
+        return readiness.status, readiness.document()
+
+    def _routes(self) -> list[dict[str, Any]]:
+        return [
+            {"event": event, "handlers": [{"name": one.name, "segment": one.segment, "each": one.each} for one in plan]}
+            for event, plan in self.router.routes.items()
+        ]
+
+    def _plugins(self) -> list[dict[str, Any]]:
+        loaded = [{"name": one.name, "origin": one.origin, "place": one.place, "enabled": True} for one in self.parts.sources]
+        return loaded + [{"name": name, "origin": "shipped", "place": None, "enabled": False} for name in self.parts.off]
 
     async def _take_up(self) -> None:
         """What is not settled goes back into the queues: at start, and after the database was away."""
@@ -285,12 +337,20 @@ class Broker:
 
     @property
     def web_address(self) -> str:
-        """Where the status page is."""
-        return f"http://{self.settings.http_listen}/"
+        """Where the status page is; with the token in it when it was made at this start and nobody else knows it."""
+        host, port = self._web.address if self._web is not None else (self.settings.http_listen.host, 0)
+        shown = f"[{host}]" if ":" in host else host
+        return f"http://{shown}:{port}/" + ("" if self.settings.api_token is not None else f"?token={self.token}")
 
     async def audit(self, actor: str, action: str, target: str, reason: str) -> None:
-        """Writes who did what; durable when it returns."""
-        await self.engine.audit(AuditRow(self.clock.now().timestamp(), actor, action, target, reason))
+        """Writes who did what; durable when it returns. Raises StoreAway when it cannot be written now."""
+        if "store" in self.engine.closed_for:
+            raise StoreAway("the database cannot be written just now")
+        try:
+            async with asyncio.timeout(_AUDIT_SECONDS):
+                await self.engine.audit(AuditRow(self.clock.now().timestamp(), actor, action, target, reason))
+        except TimeoutError:
+            raise StoreAway("the database did not take the audit row in time") from None
 
     def links(self) -> list[dict[str, Any]]:
         """Both links, as the API and the console show them."""
