@@ -55,7 +55,7 @@ def make_app(face: Face) -> Starlette:
             Route("/openapi.json", openapi),
             Route("/", pages.status),
             Route("/style.css", pages.style),
-            *[Route(PREFIX + call.path, _endpoint(face, guard, call)) for call in CALLS],
+            *[Route(PREFIX + _in_routes(call.path), _endpoint(face, guard, call)) for call in CALLS],
         ],
         middleware=[Middleware(SecureHeaders)],
         exception_handlers={
@@ -66,6 +66,11 @@ def make_app(face: Face) -> Starlette:
             Exception: broken,
         },
     )
+
+
+def _in_routes(path: str) -> str:
+    """An identifier may hold a slash; no path goes on behind one."""
+    return path.replace("{identifier}", "{identifier:path}")
 
 
 def _endpoint(face: Face, guard: Guard, call: Call) -> Endpoint:

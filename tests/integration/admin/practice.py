@@ -1,0 +1,270 @@
+"""A small practice in a database, put there row by row as the engine would, and a client of its HTTP face."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+
+from ophl7.admin.app import make_app
+from ophl7.admin.ports import Face, Reads
+from ophl7.domain.appointment import Appointment, Progress, Resource, Status
+from ophl7.domain.charge import Charge, ChargeState
+from ophl7.domain.identifiers import Identifier, subject_of, subject_of_block
+from ophl7.domain.patient import Patient, Side
+from ophl7.engine.storage import (
+    AuditRow,
+    DeliveryMark,
+    DeliveryRow,
+    DeliveryState,
+    DriftRow,
+    HoldRow,
+    JournalRow,
+    MessageState,
+    Rows,
+)
+from ophl7.store.reader import SqliteReader
+from ophl7.store.sqlite import SqliteStore
+
+TOKEN = "a-token-for-tests"
+ZONE = ZoneInfo("America/New_York")
+NOON = 1_795_453_200.0  # 2026-11-23T12:00:00-05:00
+
+ANNA, BOB = Identifier("PM", "7050", "MR"), Identifier("PM", "7051", "MR")
+
+
+def adt(patient: str = "7050", control_id: str = "C1") -> bytes:
+    """Synthetic; MSH-8 holds something that must never be shown."""
+    return (
+        f"MSH|^~\\&|PM|DESK|EMR|DESK|20261123120000|HUSH|ADT^A08|{control_id}|P|2.5\r"
+        f"EVN|A08|20261123120000\rPID|1||{patient}^^^PM^MR||Specimen^Anna^B^Jr^Ms||20180402|F\r"
+    ).encode()
+
+
+def dft(patient: str, control_id: str) -> bytes:
+    return (
+        f"MSH|^~\\&|EMR|DESK|PM|DESK|20261123120000||DFT^P03|{control_id}|P|2.5\r"
+        f"PID|1||{patient}||Specimen^Anna\rFT1|1|T1||20261123||CG|99213\r"
+    ).encode()
+
+
+@dataclass
+class Practice:
+    """Rows first, then `commit`; ids count from 1 in each table, in the order in which rows are added."""
+
+    path: Path
+    rows: Rows = field(default_factory=Rows)
+    last: dict[str, int] = field(default_factory=dict)
+
+    def _next(self, table: str) -> int:
+        self.last[table] = self.last.get(table, 0) + 1
+        return self.last[table]
+
+    def message(
+        self,
+        raw: bytes,
+        *,
+        peer: Side = "pm",
+        event: str = "ADT^A08",
+        control_id: str = "C1",
+        state: MessageState = "accepted",
+        ack: str = "AA",
+        subject: int | None = None,
+        at: float = NOON,
+        reason: str = "",
+        row: str = "#4",
+        repeats: int | None = None,
+        detail: str = "",
+        start: int = 0,
+        end: int | None = None,
+        answer: bytes | None = b"MSH|^~\\&|OPHL7|||||ACK|A1|P|2.5\rMSA|AA|C1\r",
+    ) -> int:
+        number = self._next("journal")
+        stop = len(raw) if end is None else end
+        self.rows.journal.append(
+            JournalRow(
+                id=number,
+                peer=peer,
+                connection=3,
+                received_at=at,
+                event=event,
+                control_id=control_id,
+                digest=bytes(16),
+                state=state,
+                ack_code=ack,
+                answer=answer,
+                row=row,
+                reason=reason,
+                subject=subject,
+                repeats=repeats,
+                raw=raw,
+                start=start,
+                end=stop,
+                detail=detail,
+            )
+        )
+        return number
+
+    def patient(self, *identifiers: Identifier, more: Mapping[str, Any] | None = None) -> Patient:
+        subject = subject_of(identifiers[0])
+        row = Patient(
+            id=self._next("patient"),
+            subject=subject,
+            lane=subject,
+            identifiers=identifiers,
+            created_at=NOON,
+            message=1,
+            **({"fields": {}} | dict(more or {})),
+        )
+        self.rows.patients[row.id] = row
+        self.rows.aliases.extend((one, row.id) for one in identifiers if one.type in {"MR", ""})
+        return row
+
+    def appointment(self, patient: Patient | None, starts_at: float | None, status: Status = "booked") -> int:
+        number = self._next("appointment")
+        filler = f"F{number}"
+        self.rows.appointments[number] = Appointment(
+            id=number,
+            origin="pm",
+            filler=filler,
+            placer=f"P{number}",
+            subject=patient.subject if patient is not None else subject_of_block("pm", filler),
+            patient=patient.id if patient is not None else None,
+            start="20261123120000",
+            starts_at=starts_at,
+            duration="15",
+            status=status,
+            status_raw="Booked",
+            resources=(Resource("AIP", "DR1", "Dr. Synthetic"),),
+            progress=(Progress("booked", NOON, 1),),
+            message=1,
+        )
+        return number
+
+    def charge(
+        self, message: int, subject: int, state: ChargeState = "sent", delivery: int | None = None, **more: object
+    ) -> int:
+        number = self._next("charge")
+        values: dict[str, Any] = {
+            "id": number,
+            "message": message,
+            "line": number,
+            "subject": subject,
+            "transaction_id": f"T{number}",
+            "kind": "CG",
+            "date": "20261123",
+            "procedure": "99213",
+            "modifiers": ("25",),
+            "units": "2",
+            "diagnoses": ("Z00.129", "J06.9"),
+            "amount": "125.50",
+            "visit": "V1",
+            "content": bytes(16),
+            "state": state,
+        }
+        self.rows.charges.append((Charge(**(values | more)), delivery))
+        return number
+
+    def delivery(self, message: int, state: DeliveryState = "queued", destination: Side = "emr", lane: int = 2**62) -> int:
+        number = self._next("delivery")
+        self.rows.deliveries.append(
+            DeliveryRow(number, destination, lane, "record", message, f"D{number}", "queued", None, NOON)
+        )
+        if state != "queued":
+            self.rows.marks.append(DeliveryMark(number, state, 2, NOON + 60, "AE 204", NOON + 5))
+        return number
+
+    def hold(self, message: int, key: str = "patient:PM:7050", peer: Side = "emr") -> int:
+        number = self._next("hold")
+        self.rows.holds.append(HoldRow(number, message, key, "record:1", "the patient is not known", NOON, peer))
+        return number
+
+    def drift(self, message: int, patient: Patient) -> int:
+        number = self._next("drift")
+        self.rows.drift.append(DriftRow(number, message, patient.id, "emr", "PID-11", "1 New St", "2 Old St", "#5", NOON))
+        return number
+
+    def audit(self, action: str) -> None:
+        self.rows.audit.append(AuditRow(NOON, "api 127.0.0.1", action, "message 1", ""))
+
+    async def commit(self) -> None:
+        store = SqliteStore(self.path)
+        await store.open()
+        try:
+            await store.commit(self.rows)
+        finally:
+            await store.close()
+        self.rows = Rows()
+
+
+LINK: Mapping[str, Any] = {
+    "peer": "pm",
+    "listener": {"address": "127.0.0.1:2575", "connections": 1},
+    "destination": {
+        "url": "mllp://127.0.0.1:6661",
+        "state": "up",
+        "queued": 2,
+        "oldest_seconds": 3.4,
+        "parked": 1,
+        "last_error": None,
+    },
+}
+
+
+@dataclass
+class Desk:
+    """What the face was handed, and a client that holds the token. audited: (actor, action, target, reason)."""
+
+    reads: Reads
+    audited: list[tuple[str, str, str, str]] = field(default_factory=list)
+    explicit: bool = True
+    ready: tuple[int, dict[str, Any]] = (200, {"ready": True, "checks": {"store": {"ok": True, "reason": None}}})
+
+    async def audit(self, actor: str, action: str, target: str, reason: str) -> None:
+        self.audited.append((actor, action, target, reason))
+
+    def face(self) -> Face:
+        return Face(
+            reads=self.reads,
+            token=TOKEN,
+            token_is_explicit=self.explicit,
+            ready=lambda: self.ready,
+            alive=lambda: True,
+            exposition=lambda: (b"ophl7_build_info 1\n", "text/plain; version=0.0.4; charset=utf-8"),
+            links=lambda: [dict(LINK)],
+            audit=self.audit,
+            routes=lambda: [{"event": "ADT^A08", "handlers": ["patient"]}],
+            plugins=lambda: [{"name": "patient_authority"}],
+            zone=ZONE,
+            authorities={"pm": "PM", "emr": "EMR"},
+            version="0.1",
+        )
+
+    def client(self, *, token: str | None = TOKEN, host: str = "127.0.0.1") -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(make_app(self.face()), raise_app_exceptions=False, client=(host, 40000))
+        headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
+        return httpx.AsyncClient(transport=transport, base_url="http://desk", headers=headers)
+
+    async def get(self, path: str, **query: str | int) -> httpx.Response:
+        async with self.client() as client:
+            return await client.get(path, params=query or None)
+
+    async def items(self, path: str, **query: str | int) -> list[dict[str, Any]]:
+        answer = await self.get(f"/api/v1{path}", **query)
+        assert answer.status_code == 200, answer.text
+        items: list[dict[str, Any]] = answer.json()["items"]
+        return items
+
+
+def reader(path: Path, *, limit: float = 30.0) -> SqliteReader:
+    return SqliteReader(path, limit=limit)
+
+
+def verdicts(*lines: list[str], **more: object) -> str:
+    """The journal's provenance row."""
+    return json.dumps({"changes": list(lines), **more})
