@@ -131,6 +131,7 @@ class Broker:
         self.router = Router(self.parts.handlers, self.parts.rules)
         self._stack.push_async_callback(self.store.close)
         counters = await self.store.open()
+        self._stack.push_async_callback(self._cancel_tasks)
         watchdog = self._stack.enter_context(Watchdog(HANDLER_SECONDS))
         outlets = Outlets()
         decider = Decider(Judge(self.router, self.policy, Runner(watchdog)), self.policy, self.clock.now)
@@ -143,7 +144,6 @@ class Broker:
         await self._take_up()
         self._watch_over()
         self._broken = asyncio.get_running_loop().create_future()
-        self._stack.push_async_callback(self._cancel_tasks)
         self._own(self.engine.run(), "batch loop")
         for side in SIDES:
             if settings.peer(side).url is not None:  # without one there is nothing to run: deliveries wait

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from typing import TYPE_CHECKING, Literal
 
@@ -25,6 +26,7 @@ Value = str | Literal[Null.NULL] | None
 """A value, the delete indicator, or None: empty or not there. Empty says nothing, it never deletes (decisions P5)."""
 
 _QUOTES = '""'
+_STRUCTURED = re.compile(r'[\\^~&"]')  # without any of these a field in the standard delimiters is its own first leaf
 _SECURITY = 8  # MSH-8 may hold a password; it is forwarded, never shown (contract 7)
 
 
@@ -127,8 +129,8 @@ class Segment:
         if number >= len(fields):
             return ""
         text = fields[number]
-        if text.isalnum() or not text:  # no delimiter, no escape, no delete indicator
-            return readable(text) if self.message.damaged else text
+        if not text or (self._marks is STANDARD and not self.message.damaged and not _STRUCTURED.search(text)):
+            return text
         found = self.at(FieldPath(number, 1, 1, 1))
         return found if isinstance(found, str) else ""
 

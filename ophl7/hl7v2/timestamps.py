@@ -33,6 +33,7 @@ class Timestamp:
     text: str
 
 
+@lru_cache(maxsize=2048)  # the times of one day's messages repeat: a second's events, a day's slots
 def parse(text: str, zone: ZoneInfo) -> Timestamp | None:
     """`text` (YYYY[MM[DD[HH[MM[SS[.S*]]]]]][+/-ZZZZ]) as an instant; a time without an offset is in `zone`.
 

@@ -122,12 +122,11 @@ class Counters:
         )
         self.connections_refused = Counter("ophl7_connections_refused_total", "Connections not let in.", ("listener", "reason"))
         self.handler_errors = Counter("ophl7_handler_errors_total", "Handlers and rules that failed.", ("handler", "kind"))
-        self.authority_decisions = Counter("ophl7_authority_decisions_total", "Verdicts of rules.", ("rule", "outcome"))
+        self.authority_decisions = Counter("ophl7_authority_decisions_total", "Messages refused, held or ignored, by row.", ("rule", "outcome"))
         self.deliveries = Counter(
             "ophl7_deliveries_total", "Tries to deliver, by what came of them.", ("destination", "outcome")
         )
         self.commits = Counter("ophl7_commits_total", "Group commits, by what came of them.", ("outcome",))
-        self.handler_duration = Histogram("ophl7_handler_duration_seconds", "Time in a handler.", ("handler",))
         self.commit_duration = Histogram("ophl7_commit_duration_seconds", "Time of a group commit, fsync included.")
         self.delivery_duration = Histogram(
             "ophl7_delivery_duration_seconds", "Time from sending to the peer's answer.", ("destination",)

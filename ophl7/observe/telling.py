@@ -20,7 +20,6 @@ class EngineTeller:
         self._log = log
         self._counters = counters
         self._alarms = alarms
-        self.last_received: dict[tuple[str, str], float] = {}
 
     def decided(self, decision: Decision) -> None:
         """One line a message, and its numbers."""
@@ -33,6 +32,8 @@ class EngineTeller:
             counters.duplicates.add("86" if decision.row == "#86" else "84")
         elif decision.state == "error":
             counters.frame_errors.add(decision.peer, decision.row)
+        elif decision.state != "accepted":
+            counters.authority_decisions.add(decision.row, decision.state)
         self._log.info(
             "message_committed",
             peer=decision.peer,
