@@ -66,6 +66,20 @@ class Charge:
     state: ChargeState
 
 
+def counting(known: Charge | None, other: Charge) -> Charge:
+    """Of two live rows with one identity, the one that a later message is compared with.
+
+    What was sent beats what waits; of what was sent the last counts (a credit after its charge, #50), of what waits the first:
+    at the release the later one is the repetition (decisions 11, oldest first).
+    """
+    if known is None:
+        return other
+    if (known.state == "sent") != (other.state == "sent"):
+        return known if known.state == "sent" else other
+    later = (other.message, other.line) > (known.message, known.line)
+    return other if later == (other.state == "sent") else known
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """Why a charge is incomplete (#41). error: table 0357; sequence: which FT1, from 1; field: 0 for the segment."""
@@ -164,6 +178,11 @@ def _content(group: Sequence[Segment]) -> bytes:
             continue
         digest.update(line.rstrip("|").encode("utf-8", "surrogateescape") + b"\r")
     return digest.digest()
+
+
+def clears(line: ChargeLine) -> str:
+    """The key of the hold that ends with this charge (#51); "" when nothing can wait for it."""
+    return f"charge:{line.transaction_id}" if line.usable_id and line.kind != CREDIT else ""
 
 
 def is_number(text: str) -> bool:

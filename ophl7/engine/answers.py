@@ -19,6 +19,7 @@ _DAMAGE = {
     "fs_inside": "the frame holds an end mark inside its data",
     "cut_off": "the frame was cut off by the start of another one",
     "too_big": "the message is too big",
+    "too_many": "too many messages in one frame; send at most 1000",
 }
 
 
@@ -43,10 +44,11 @@ def answer_unreadable(
 
 
 def answer_damaged(head: bytes, damage: Damage, control_id: str, when: datetime, zone: ZoneInfo) -> tuple[AckCode, bytes]:
-    """AR 100 for a frame that is not one block (#90b), AR 199 for one that is too big (#91)."""
-    number = 199 if damage.reason == "too_big" else 100
+    """AR 100 for a frame that is not one block (#90b), AR 199 for one too big (#91), AE 199 for too many members."""
+    number = 199 if damage.reason in {"too_big", "too_many"} else 100
+    code: AckCode = "AE" if damage.reason == "too_many" else "AR"
     error = AckError(number, "E", None, "", _DAMAGE.get(damage.reason, "the frame is damaged"))
-    return "AR", build(read_header(head), "AR", control_id, when, zone, errors=(error,))
+    return code, build(read_header(head), code, control_id, when, zone, errors=(error,))
 
 
 def _refusal(verdict: Verdict) -> AckError:

@@ -11,6 +11,7 @@ from ophl7.domain.verdicts import hold
 from ophl7.engine.arrival import Arrival, collect_keys, read_held
 from ophl7.engine.effects import Effects
 from ophl7.engine.judging import Judge, describe, record_scope
+from ophl7.engine.ledger import settle_held_charges
 from ophl7.engine.ruling import Ruling
 from ophl7.engine.storage import DeliveryRow, HeldMessage, HoldRow, JournalUpdate, Keys
 from ophl7.engine.unit_of_work import UnitOfWork
@@ -47,15 +48,14 @@ class Custody:
 
     async def release(self, uow: UnitOfWork, cleared: Sequence[str], at: float) -> int:
         """Judges again what waited for these conditions, oldest first. Returns how many messages left custody."""
-        waiting = sorted(
-            (uow.state.holds[number] for key in cleared for number in uow.holds_by_key.get(key, ())), key=lambda row: row.id
-        )
+        waiting = sorted((row for key in cleared for row in uow.waiting_for(key)), key=lambda row: row.id)
         missing = {row.message for row in waiting if row.message not in uow.state.held}
         if missing:
             await uow.fetch(Keys(held=missing))
         released = 0
-        for number in dict.fromkeys(row.message for row in waiting):
-            released += await self._judge_again(uow, number, at)
+        for number in sorted({row.message for row in waiting}):  # journal ids ascend as messages came
+            if uow.holds_of(number):  # what this release released in its turn has left already
+                released += await self._judge_again(uow, number, at)
         return released
 
     async def _judge_again(self, uow: UnitOfWork, number: int, at: float) -> int:
@@ -85,11 +85,13 @@ class Custody:
         for row in uow.holds_of(number):
             if row.key not in ruling.conditions:
                 uow.close_hold(row, at, "released")
+        subject = subject_in_journal(ruling, arrival, effects)
+        if message.type == "DFT":
+            settle_held_charges(uow, message, number, subject or 0, ruling)
         if ruling.state == "held":
             take_custody(uow, arrival, ruling, number, at)
             return 0
         row_number, reason, _ = headline(ruling)
-        subject = subject_in_journal(ruling, arrival, effects)
         uow.rows.updates.append(
             JournalUpdate(number, ruling.state, subject, row_number, reason or "released", detail(ruling, effects.deliveries))
         )

@@ -6,21 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from ophl7.domain.charge import ChargeState, read_charge, usable_ids
 from ophl7.domain.patient import Side
 from ophl7.domain.policy import Policy
 from ophl7.domain.verdicts import apply
 from ophl7.engine.answers import answer_damaged, answer_ruling, answer_unreadable
 from ophl7.engine.arrival import Arrival
 from ophl7.engine.custody import Custody, detail, failed_effects, headline, subject_in_journal, take_custody
-from ophl7.engine.effects import Effects, new_charge
+from ophl7.engine.effects import Effects
 from ophl7.engine.frames import NO_MEMBERS, Frame
 from ophl7.engine.judging import Judge
+from ophl7.engine.ledger import move_charges, report_charges
 from ophl7.engine.ports import Damage
 from ophl7.engine.ruling import Ruling
-from ophl7.engine.storage import ChargeUpdate, JournalRow, MessageState, Seen
+from ophl7.engine.storage import JournalRow, MessageState, Seen
 from ophl7.engine.unit_of_work import UnitOfWork
-from ophl7.errors import StoreRefused, Unreadable
+from ophl7.errors import Unreadable
 from ophl7.hl7v2.message import Message
 
 # A copy is a duplicate only within this time (#84).
@@ -80,18 +80,22 @@ class Decider:
         number = uow.ids.next("journal")
         when = self._now()
         message = arrival.message
-        if message is None:
-            trouble = arrival.trouble or Unreadable("the message cannot be read")
-            code, answer = answer_unreadable(arrival, trouble, uow.ids.control_id("A", number), when, self._policy.zone)
-            return self._enter(uow, arrival, _Entry(number, "error", code, answer, "#90", str(trouble)))
-        if message.type == "ACK":
-            return self._enter(uow, arrival, _Entry(number, "ignored", "", None, "#93", "an ACK is never answered"))
+        if message is None or message.type == "ACK":
+            return self._unjudged(uow, arrival, number, when)
         earlier = self._earlier(uow, arrival, message)
         if earlier is not None and earlier.positive:
             row, reason = "#86" if arrival.weak else "#84", f"the same as message {earlier.message}"
             entry = _Entry(number, "duplicate", earlier.ack_code, earlier.answer, row, reason, repeats=earlier.message)
             return self._enter(uow, arrival, entry)
         return await self._decide_new(uow, arrival, message, number, when, earlier)
+
+    def _unjudged(self, uow: UnitOfWork, arrival: Arrival, number: int, when: datetime) -> Decision:
+        """What cannot be read is refused (#90), and an acknowledgment is never answered (#93); both are kept."""
+        if arrival.message is not None:
+            return self._enter(uow, arrival, _Entry(number, "ignored", "", None, "#93", "an ACK is never answered"))
+        trouble = arrival.trouble or Unreadable("the message cannot be read")
+        code, answer = answer_unreadable(arrival, trouble, uow.ids.control_id("A", number), when, self._policy.zone)
+        return self._enter(uow, arrival, _Entry(number, "error", code, answer, "#90", str(trouble)))
 
     def quarantine(self, uow: UnitOfWork, frame: Frame, damage: Damage) -> Decision:
         """A frame that is not one block, holds no message or too many: kept and answered, never judged (#90b, #91)."""
@@ -133,8 +137,8 @@ class Decider:
         number = uow.ids.next("journal")
         when = self._now()
         message = arrival.message
-        if message is None:
-            raise StoreRefused("an unreadable message could not be written")
+        if message is None or message.type == "ACK":
+            return self._unjudged(uow, arrival, number, when)
         take_custody(uow, arrival, ruling, number, when.timestamp())
         code, answer = answer_ruling(message, ruling, uow.ids.control_id("A", number), when, self._policy.zone)
         return self._enter(uow, arrival, _Entry(number, "held", code, answer, *headline(ruling), detail=detail(ruling, ())))
@@ -160,10 +164,8 @@ class Decider:
                 ruling, effects = failed_effects(arrival, message, ruling, error), None
         if ruling.state == "held":
             take_custody(uow, arrival, ruling, number, at)
-        if message.type == "DFT" and arrival.peer == "emr" and ruling.state in ("held", "rejected"):
-            self._report_charges(uow, arrival, message, ruling, number, repeated=earlier is not None)
-        if earlier is not None and ruling.state != "rejected" and message.type == "DFT":
-            self._supersede(uow, arrival, message, ruling, earlier.message)
+        if message.type == "DFT" and arrival.peer == "emr":
+            self._count_charges(uow, arrival, message, ruling, number, earlier)
         code, answer = answer_ruling(message, ruling, uow.ids.control_id("A", number), when, self._policy.zone)
         entry = _Entry(
             number,
@@ -181,30 +183,25 @@ class Decider:
             return decision
         return replace(decision, released=await self._custody.release(uow, effects.cleared, at))
 
-    def _report_charges(
-        self, uow: UnitOfWork, arrival: Arrival, message: Message, ruling: Ruling, number: int, *, repeated: bool
+    @staticmethod
+    def _count_charges(
+        uow: UnitOfWork, arrival: Arrival, message: Message, ruling: Ruling, number: int, earlier: Seen | None
     ) -> None:
-        """Money is never dropped: the charges of a DFT that is held or refused stand in the ledger too (P8, #43)."""
-        state: ChargeState = "held" if ruling.state == "held" else "rejected"
-        if repeated and state == "rejected":
-            return  # the same message again, refused again: counted once (#84b)
+        """Charges that are held or refused are in the ledger too (P8); of a message sent again the last one counts (#84b)."""
         subject = subject_in_journal(ruling, arrival, None) or 0
-        usable = usable_ids(message)
-        for line, ft1 in enumerate(message.all("FT1")):
-            charge = new_charge(uow, number, line, subject, read_charge(message, ft1, usable), state)
-            uow.add_charge(charge, None)
-
-    def _supersede(self, uow: UnitOfWork, arrival: Arrival, message: Message, ruling: Ruling, earlier: int) -> None:
-        subject = subject_in_journal(ruling, arrival, None) or 0
-        for line in range(len(message.all("FT1"))):
-            uow.rows.charge_updates.append(ChargeUpdate(earlier, line, "superseded", subject, None))
+        if ruling.state in ("held", "rejected"):
+            report_charges(uow, message, number, subject, "held" if ruling.state == "held" else "rejected")
+        if earlier is not None:
+            move_charges(uow, message, earlier.message, subject, "superseded")
 
     def _earlier(self, uow: UnitOfWork, arrival: Arrival, message: Message) -> Seen | None:
         """The same message, if it came before: by control id and digest (#84), or as the last of its lane (#86)."""
         if arrival.weak:
             if arrival.subject is None:
                 return None
-            last = uow.state.last.get((arrival.peer, arrival.subject))
+            known = uow.state.last
+            lane = (arrival.peer, _last_subject(uow, arrival, arrival.subject))
+            last = known[lane] if lane in known else known.get((arrival.peer, arrival.subject))
             return last if last is not None and last.digest == arrival.digest else None
         seen = uow.state.controls.get((arrival.peer, message.control_id, arrival.digest))
         if seen is None or arrival.received_at - seen.received_at > DUPLICATE_WINDOW:
@@ -243,8 +240,8 @@ class Decider:
             seen = Seen(entry.number, arrival.digest, arrival.received_at, entry.code in {"AA", "CA"}, entry.code, entry.answer)
             if not arrival.weak:
                 uow.remember(arrival.peer, control_id, arrival.digest, seen)
-            if arrival.subject is not None and (arrival.peer, arrival.subject) in uow.state.last:
-                uow.put(uow.state.last, (arrival.peer, arrival.subject), seen)
+            if arrival.subject is not None and uow.state.last:
+                uow.remember_last(arrival.peer, _last_subject(uow, arrival, arrival.subject), seen)
         return Decision(
             message=entry.number,
             peer=arrival.peer,
@@ -259,3 +256,11 @@ class Decider:
             answer=entry.answer,
             failed=entry.failed,
         )
+
+
+def _last_subject(uow: UnitOfWork, arrival: Arrival, named: int) -> int:
+    """Under whom a lane's last message is remembered: the patient, whichever of his ids it came by (#86)."""
+    if not arrival.named.keys:
+        return named
+    number = uow.state.aliases.get(arrival.named.keys[0].key)
+    return named if number is None else uow.state.patients[number].subject

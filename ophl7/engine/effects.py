@@ -13,7 +13,7 @@ from ophl7.domain.changes import (
     SetAppointment,
     SetField,
 )
-from ophl7.domain.charge import Charge, ChargeLine, ChargeState
+from ophl7.domain.charge import Charge, ChargeLine, ChargeState, clears
 from ophl7.domain.identifiers import Identifier, subject_of, subject_of_block
 from ophl7.domain.patient import Patient, Side
 from ophl7.domain.policy import Policy
@@ -187,6 +187,9 @@ class Effects:
     def _charge(self, change: AddCharge, subject: int, state: ChargeState, delivery: int | None) -> None:
         charge = new_charge(self._uow, self._number, change.number, subject, change.line, state)
         self._uow.add_charge(charge, delivery)
+        key = clears(change.line)
+        if key and self._uow.waiting_for(key):
+            self.cleared.append(key)
 
 
 def new_charge(uow: UnitOfWork, message: int, number: int, subject: int, line: ChargeLine, state: ChargeState) -> Charge:

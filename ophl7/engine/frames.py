@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,7 +32,10 @@ class Frame:
         return self.source.session.number
 
 
-# More members than this are not judged: one frame must not hold up everybody else (decisions 7).
+# A header that can be answered in kind has a field separator.
+_ECHOED = re.compile(rb"(?:^|[\r\n])(?:FHS|BHS)[^\r\n]")
+
+# More members than 1,000 are not judged: one frame must not hold up everybody else (decisions 7).
 TOO_MANY = Damage("too_many", answer=True)
 NO_MEMBERS = Damage("no_members", answer=True)
 
@@ -44,12 +48,16 @@ def read_frame(source: Envelope, policy: Policy) -> Frame:
     raw = source.payload
     parts = split(raw)
     envelope = raw[slice(*parts.head)] if parts.envelope != "none" else b""
+    if not _ECHOED.search(envelope):
+        envelope = b""
     if parts.too_many:
-        return Frame(source, peer, (), TOO_MANY, b"")
-    if not parts.members:
+        return Frame(source, peer, (), TOO_MANY, envelope)
+    if not parts.members and envelope:
         return Frame(source, peer, (), NO_MEMBERS, envelope)
     number = source.session.number
-    arrivals = tuple([read_arrival(peer, number, source.received_at, raw, *place, policy) for place in parts.members])
+    # Neither a member nor an envelope that could be answered: read as one message, whose reader says what is wrong with it.
+    places = parts.members or [(0, len(raw))]
+    arrivals = tuple([read_arrival(peer, number, source.received_at, raw, *place, policy) for place in places])
     return Frame(source, peer, arrivals, None, envelope)
 
 

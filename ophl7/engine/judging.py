@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from ophl7.domain.changes import AddCharge, Change, Deliver, Receive, SetField, UpdatePatient
+from ophl7.domain.charge import clears
 from ophl7.domain.patient import same_field
 from ophl7.domain.policy import Policy
 from ophl7.domain.verdicts import Hold, Outcome, Reject, Verdict, hold, strip
@@ -18,7 +18,7 @@ from ophl7.engine.runner import Runner
 from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.errors import HandlerFailed
 from ophl7.hl7v2.message import Message
-from ophl7.kit import Context, Match, RegisteredHandler, RegisteredRule
+from ophl7.kit import Context, Match, RegisteredHandler, RegisteredRule, Segment
 
 
 class Judge:
@@ -76,14 +76,17 @@ class Judge:
         """Runs one handler for its segments, and has each of its changes judged."""
         segments = context.message.all(handler.segment)
         for segment in segments if handler.each else segments[:1]:
-            for change in await self._propose(uow, handler.name, handler.call(segment, context)):
+            for change in await self._propose(uow, handler, segment, context):
                 for part in _expand(change, ruling.match):
                     rules = self._router.rules_for(part.kind)
                     ruling.add(part, await self._verdict(uow, rules, part, context) if rules else None)
 
-    async def _propose(self, uow: UnitOfWork, name: str, call: Coroutine[Any, Any, Sequence[Change]]) -> Sequence[Change]:
+    async def _propose(
+        self, uow: UnitOfWork, handler: RegisteredHandler, segment: Segment, context: Context
+    ) -> Sequence[Change]:
+        name = handler.name
         try:
-            proposed = await self._runner.run(name, call, uow.read)
+            proposed = await self._runner.run(name, handler.call(segment, context), uow.read)
         except (Reject, Hold, HandlerFailed):
             raise
         except Exception as error:
@@ -112,18 +115,31 @@ class Judge:
                 raise
             except Exception as error:
                 raise HandlerFailed(rule.name, describe(error)) from error
+            if verdict is not None and not isinstance(verdict, Verdict):
+                raise HandlerFailed(rule.name, "it returned something else than a verdict")
             if verdict is not None and (strictest is None or verdict.outcome > strictest.outcome):
                 strictest = verdict
         return strictest
 
     def _wait_behind(self, uow: UnitOfWork, arrival: Arrival, message: Message, ruling: Ruling) -> None:
-        """A message of an object that an open hold blocks waits with it, after its refusals were decided (P9)."""
+        """A message of an object that an open hold blocks waits with it, after its refusals were decided (P9).
+
+        Nobody waits behind what came later, or two of them would wait for each other when the first is released; nor behind a
+        hold that the message itself clears (decisions 11).
+        """
         scope = record_scope(ruling.match, arrival, message)
-        for number in uow.holds_by_block.get(scope, ()):
-            row = uow.state.holds[number]
-            if row.message != uow.current:
+        for row in uow.blocking(scope):
+            if row.message < uow.current and not _clears(ruling, row.key):
                 ruling.note(hold("", row.key, f"waits behind message {row.message}", blocks=row.blocks))
                 return
+
+
+def _clears(ruling: Ruling, key: str) -> bool:
+    """Whether a hold with this key waits for a charge that the message brings (#51)."""
+    return any(
+        judged.applies and isinstance(judged.change, AddCharge) and clears(judged.change.line) == key
+        for judged in ruling.judged
+    )
 
 
 def describe(error: BaseException) -> str:
@@ -137,13 +153,18 @@ def describe(error: BaseException) -> str:
 
 
 def record_scope(found: Match, arrival: Arrival, message: Message) -> str:
-    """The object whose order must be kept: a patient record, an appointment, a lane's charges (decisions 11)."""
-    subject = found.patient.subject if found.patient is not None else arrival.subject
-    if message.type == "DFT":
-        lane = found.patient.lane if found.patient is not None else subject
-        return f"charges:{lane}"
+    """The object whose order must be kept: a patient record, an appointment, a lane's charges (decisions 11).
+
+    "" for a message that is about none of them: it waits for nobody, and nobody for it.
+    """
     if message.type == "SIU":
-        return f"appointment:{message.text('SCH-2.1') or message.text('SCH-1.1')}"
+        reference = message.text("SCH-2.1") or message.text("SCH-1.1")
+        return f"appointment:{reference}" if reference else ""
+    subject = found.patient.subject if found.patient is not None else arrival.subject
+    if subject is None:
+        return ""
+    if message.type == "DFT":
+        return f"charges:{found.patient.lane if found.patient is not None else subject}"
     return f"record:{subject}"
 
 

@@ -101,6 +101,27 @@ class State:
     held: dict[int, HeldMessage] = field(default_factory=dict)
 
 
+def claim(state: State, appointment: Appointment) -> None:
+    """Answers the references that were asked for with this appointment; to be called in ascending order of ids.
+
+    Where two appointments claim one reference, the one that has it as SCH-2 wins (#20), else the newer one.
+    """
+    references = state.appointments
+    for reference in (appointment.placer, appointment.filler):
+        place = (appointment.origin, reference)
+        if reference and place in references and takes_over(state, references[place], appointment, reference):
+            references[place] = appointment.id
+
+
+def takes_over(state: State, holder: int | None, appointment: Appointment, reference: str) -> bool:
+    """Whether `appointment` answers to a reference that `holder` has answered to so far; see `claim`."""
+    if holder is None or holder == appointment.id:
+        return True
+    known = state.appointment_rows[holder]
+    ours, theirs = appointment.filler == reference, known.filler == reference
+    return (ours, appointment.id) > (theirs, known.id)
+
+
 @dataclass(frozen=True, slots=True)
 class JournalRow:
     """One message as it came and what was decided. start, end: the member's place in `raw` when the frame held several.

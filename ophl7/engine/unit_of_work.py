@@ -6,14 +6,14 @@ dictionary writes are taken back one by one. Records are immutable, so undoing i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Final, TypeVar
 
 from ophl7.domain.appointment import Appointment
-from ophl7.domain.charge import Charge
+from ophl7.domain.charge import Charge, counting
 from ophl7.domain.identifiers import Identifier, subject_of
 from ophl7.domain.patient import Patient, Side
-from ophl7.engine.storage import Counters, HeldMessage, HoldRow, Keys, Rows, Seen, State, Store
+from ophl7.engine.storage import Counters, HeldMessage, HoldRow, Keys, Rows, Seen, State, Store, takes_over
 from ophl7.kit import Match, Read
 
 _ABSENT: Final = object()
@@ -79,10 +79,13 @@ class UnitOfWork:
         self.ids = ids
         self.rows = Rows()
         self.state = State()
-        self.holds_by_key: dict[str, tuple[int, ...]] = {}
-        self.holds_by_block: dict[str, tuple[int, ...]] = {}
         self.extra_reads = 0
         self.current = 0  # journal id of the message being judged
+        # Every hold ever seen here, by key, by what it blocks, and by message. Only `state.holds` says which are open, so
+        # closing one, or undoing that, touches none of these.
+        self._by_key: dict[str, list[int]] = {}
+        self._by_block: dict[str, list[int]] = {}
+        self._by_message: dict[int, list[int]] = {}
         self._log: list[tuple[dict[Any, Any], Any, Any]] = []
 
     # -- loading ------------------------------------------------------------------------------------------------------
@@ -94,7 +97,16 @@ class UnitOfWork:
     async def fetch(self, keys: Keys) -> None:
         """A read outside of what was loaded."""
         self.extra_reads += 1
+        for authority, value, transaction in tuple(keys.charges):
+            keys.charges |= {(*mate.key, transaction) for mate in self._lane_ids((authority, value))}
         self._merge(await self._store.load(keys, small=True))
+
+    def _lane_ids(self, identifier: tuple[str, str]) -> Iterator[Identifier]:
+        """Every id of everybody in that patient's lane: the store does not know yet who was registered in this batch."""
+        number = self.state.aliases.get(identifier)
+        if number is not None:
+            for mate in self.state.lanes.get(self.state.patients[number].lane, ()):
+                yield from self.state.patients[mate].identifiers
 
     async def read(self, request: Read) -> None:
         """What a suspended Context read asks for."""
@@ -118,17 +130,27 @@ class UnitOfWork:
             theirs: dict[Any, Any] = getattr(loaded, name)
             if ours:
                 for key, value in theirs.items():
-                    ours.setdefault(key, value)
+                    if ours.setdefault(key, value) is not value:
+                        self._load_under(ours, key, value)
             else:
                 ours.update(theirs)
         for lane, members in loaded.lanes.items():
-            state.lanes[lane] = tuple(dict.fromkeys((*members, *state.lanes.get(lane, ()))))
+            here = [number for number in members if state.patients[number].lane == lane]
+            state.lanes[lane] = tuple(dict.fromkeys((*here, *state.lanes.get(lane, ()))))
+            self._load_under(state.lanes, lane, members)
         state.reused |= loaded.reused
         closed = {number for number, _, _ in self.rows.closed_holds}
         for row in loaded.holds.values():
             if row.id not in state.holds and row.id not in closed:
                 state.holds[row.id] = row
-                self._index_hold(row, logged=False)
+                self._index_hold(row)
+
+    def _load_under(self, table: dict[K, V], key: K, value: V) -> None:
+        """What an undo would find under a write of this batch, where the key was not loaded when it was written."""
+        for position, (written, name, old) in enumerate(self._log):
+            if old is _ABSENT and written is table and name == key:
+                self._log[position] = (table, key, value)
+                return
 
     # -- undo ---------------------------------------------------------------------------------------------------------
 
@@ -171,13 +193,17 @@ class UnitOfWork:
         return None if number is None else self.state.appointment_rows[number]
 
     def charge(self, match: Match, transaction_id: str) -> Charge | None:
-        """The live charge of anybody in the patient's lane. Raises LookupError when it was not loaded."""
-        charges = self.state.charges
+        """The live charge of anybody in the patient's lane, but for what came later and waits.
+
+        Raises LookupError when it was not loaded.
+        """
+        counts: Charge | None = None
         for subject in self.subjects_of(match):
-            found = charges[subject, transaction_id]
-            if found is not None and found.message != self.current:
-                return found
-        return None
+            found = self.state.charges[subject, transaction_id]
+            if found is None or found.message == self.current or (found.state == "held" and found.message > self.current):
+                continue
+            counts = counting(counts, found)
+        return counts
 
     def subjects_of(self, match: Match) -> Iterator[int]:
         """Everybody whose charges are the same patient's: the lane's members, and ids that nobody has yet."""
@@ -192,6 +218,10 @@ class UnitOfWork:
 
     def save_patient(self, patient: Patient) -> None:
         """Adds or replaces a patient."""
+        before = self.state.patients.get(patient.id)
+        if before is not None and before.lane != patient.lane:
+            left = tuple(number for number in self.state.lanes.get(before.lane, ()) if number != patient.id)
+            self.put(self.state.lanes, before.lane, left)
         self.put(self.state.patients, patient.id, patient)
         self.put(self.rows.patients, patient.id, patient)
         members = self.state.lanes.get(patient.lane, ())
@@ -208,44 +238,58 @@ class UnitOfWork:
         self.put(self.state.appointment_rows, appointment.id, appointment)
         self.put(self.rows.appointments, appointment.id, appointment)
         for reference in (appointment.filler, appointment.placer):
-            if reference:
-                self.put(self.state.appointments, (appointment.origin, reference), appointment.id)
+            place = (appointment.origin, reference)
+            if reference and takes_over(self.state, self.state.appointments.get(place), appointment, reference):
+                self.put(self.state.appointments, place, appointment.id)
 
     def add_charge(self, charge: Charge, delivery: int | None) -> None:
         """Adds a ledger row; a live one is found by later messages of this batch."""
         if charge.transaction_id and charge.state in ("held", "sent"):
-            self.put(self.state.charges, (charge.subject, charge.transaction_id), charge)
+            place = (charge.subject, charge.transaction_id)
+            known = self.state.charges.get(place)
+            own = known is not None and (known.message, known.line) == (charge.message, charge.line)
+            self.put(self.state.charges, place, charge if own else counting(known, charge))
         self.rows.charges.append((charge, delivery))
 
     def add_hold(self, row: HoldRow, message: HeldMessage) -> None:
         """Takes custody of a message."""
         self.put(self.state.holds, row.id, row)
         self.put(self.state.held, row.message, message)
-        self._index_hold(row, logged=True)
+        self._index_hold(row)
         self.rows.holds.append(row)
 
     def close_hold(self, row: HoldRow, at: float, how: str) -> None:
         """The condition cleared, or a person decided. A hold made in this batch is closed in it all the same."""
         self.rows.closed_holds.append((row.id, at, how))
         self.drop(self.state.holds, row.id)
-        for index, key in ((self.holds_by_key, row.key), (self.holds_by_block, row.blocks)):
-            if key:
-                self.put(index, key, tuple(number for number in index.get(key, ()) if number != row.id))
 
     def holds_of(self, message: int) -> list[HoldRow]:
-        """The open holds of one message."""
-        return [row for row in self.state.holds.values() if row.message == message]
+        """The open holds of one message, oldest first."""
+        return self._open(self._by_message.get(message, ()))
+
+    def waiting_for(self, key: str) -> list[HoldRow]:
+        """The open holds with that key, oldest first."""
+        return self._open(self._by_key.get(key, ()))
+
+    def blocking(self, scope: str) -> list[HoldRow]:
+        """The open holds that make later messages of that object wait, oldest first."""
+        return self._open(self._by_block.get(scope, ()))
+
+    def _open(self, numbers: Collection[int]) -> list[HoldRow]:
+        holds = self.state.holds
+        return [holds[number] for number in sorted(set(numbers)) if number in holds]
 
     def remember(self, peer: Side, control_id: str, digest: bytes, seen: Seen) -> None:
         """A second copy, in this batch or later, meets this answer."""
         self.put(self.state.controls, (peer, control_id, digest), seen)
         self.state.reused.add((peer, control_id))
 
-    def _index_hold(self, row: HoldRow, *, logged: bool) -> None:
-        for index, key in ((self.holds_by_key, row.key), (self.holds_by_block, row.blocks)):
-            if key:
-                numbers = (*index.get(key, ()), row.id)
-                if logged:
-                    self.put(index, key, numbers)
-                else:
-                    index[key] = tuple(sorted(numbers))
+    def remember_last(self, peer: Side, subject: int, seen: Seen) -> None:
+        """The last message of a lane whose sender's control ids are weak (#86)."""
+        self.put(self.state.last, (peer, subject), seen)
+
+    def _index_hold(self, row: HoldRow) -> None:
+        self._by_key.setdefault(row.key, []).append(row.id)
+        self._by_message.setdefault(row.message, []).append(row.id)
+        if row.blocks:
+            self._by_block.setdefault(row.blocks, []).append(row.id)

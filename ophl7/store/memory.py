@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from ophl7.domain.appointment import Appointment
-from ophl7.domain.charge import Charge
+from ophl7.domain.charge import Charge, counting
 from ophl7.domain.identifiers import Identifier, subject_of
 from ophl7.domain.patient import Patient
 from ophl7.engine.storage import (
@@ -23,6 +23,7 @@ from ophl7.engine.storage import (
     Rows,
     Seen,
     State,
+    claim,
 )
 from ophl7.errors import StoreAway, StoreRefused
 
@@ -89,7 +90,12 @@ class MemoryStore:
         for identifier in identifiers:
             state.aliases[identifier] = self.aliases.get(identifier)
         for origin, reference in keys.appointments:
-            state.appointments[origin, reference] = self._appointment(origin, reference, state)
+            state.appointments[origin, reference] = None
+            for one in self.appointments.values():
+                if one.origin == origin and reference in (one.filler, one.placer):
+                    state.appointment_rows[one.id] = one
+        for _, one in sorted(state.appointment_rows.items()):
+            claim(state, one)
         self._patients(state)
         for authority, value, transaction in keys.charges:
             for subject in self._lane(authority, value, state):
@@ -118,26 +124,20 @@ class MemoryStore:
         same = [row for row in same_id if row.digest == digest]
         state.controls[key] = _as_seen(max(same, key=lambda row: row.id)) if same else None
 
-    def _appointment(self, origin: str, reference: str, state: State) -> int | None:
-        for attribute in ("filler", "placer"):
-            for row in self.appointments.values():
-                if row.origin == origin and reference and getattr(row, attribute) == reference:
-                    state.appointment_rows[row.id] = row
-                    return row.id
-        return None
-
     def _patients(self, state: State) -> None:
         wanted = {number for number in state.aliases.values() if number is not None}
         wanted |= {row.patient for row in state.appointment_rows.values() if row.patient is not None}
+        asked: set[int] = set()
         while wanted:
-            lanes = {self.patients[number].lane for number in wanted}
+            asked |= wanted
+            lanes = {self.patients[number].lane for number in wanted if number in self.patients}
             for patient in self.patients.values():
                 if patient.lane in lanes:
                     state.patients[patient.id] = patient
             for lane in lanes:
                 state.lanes[lane] = tuple(sorted(p.id for p in self.patients.values() if p.lane == lane))
             survivors = {p.merged_pm for p in state.patients.values()} | {p.merged_emr for p in state.patients.values()}
-            wanted = {number for number in survivors if number is not None} - set(state.patients)
+            wanted = {number for number in survivors if number is not None} - set(state.patients) - asked
 
     def _lane(self, authority: str, value: str, state: State) -> Sequence[int]:
         number = state.aliases[authority, value]
@@ -146,12 +146,11 @@ class MemoryStore:
         return [state.patients[mate].subject for mate in state.lanes[state.patients[number].lane]]
 
     def _charge(self, subject: int, transaction: str) -> Charge | None:
-        found = [
-            charge
-            for charge, _ in self.charges.values()
-            if charge.subject == subject and charge.transaction_id == transaction and charge.state in {"held", "sent"}
-        ]
-        return max(found, key=lambda charge: charge.id, default=None)
+        found: Charge | None = None
+        for charge, _ in self.charges.values():
+            if charge.subject == subject and charge.transaction_id == transaction and charge.state in {"held", "sent"}:
+                found = counting(found, charge)
+        return found
 
     def _find_holds(
         self, identifiers: Collection[tuple[str, str]], appointments: Collection[tuple[str, str]], state: State
@@ -170,10 +169,10 @@ class MemoryStore:
     async def commit(self, rows: Rows) -> None:
         """All or nothing: what could fail is checked first."""
         self._check()
-        if any(row.control_id in self.refuse for row in rows.journal) or any(row.id in self.journal for row in rows.journal):
+        if any(row.control_id in self.refuse for row in rows.journal) or self._breaks_a_rule(rows):
             raise StoreRefused("the store refused a row")
         self.commits += 1
-        self.patients.update(rows.patients)
+        self.patients.update({number: self._kept(patient) for number, patient in rows.patients.items()})
         for identifier, number in rows.aliases:
             self.aliases[identifier.key] = number
         self.journal.update({row.id: row for row in rows.journal})
@@ -196,13 +195,51 @@ class MemoryStore:
                 )
         self.holds.update({row.id: row for row in rows.holds})
         for number, at, how in rows.closed_holds:
-            self.closed_holds[number] = (self.holds.pop(number), at, how)
+            if number in self.holds:
+                self.closed_holds[number] = (self.holds.pop(number), at, how)
         self.deliveries.update({row.id: row for row in rows.deliveries})
         for mark in rows.marks:
             self.marks[mark.id] = mark
             self.deliveries[mark.id] = replace(self.deliveries[mark.id], state=mark.state)
         self.drift += rows.drift
         self.audit += rows.audit
+
+    def _breaks_a_rule(self, rows: Rows) -> bool:
+        """The unique keys of the schema, as after all of these rows: what a database would refuse."""
+        ids: list[tuple[Iterable[int], list[int]]] = [
+            (self.journal, [row.id for row in rows.journal]),
+            ({**self.holds, **self.closed_holds} if rows.holds else (), [row.id for row in rows.holds]),
+            (self.deliveries, [row.id for row in rows.deliveries]),
+            ([row.id for row in self.drift] if rows.drift else (), [row.id for row in rows.drift]),
+        ]
+        if any(len(set(new)) < len(new) or not set(new).isdisjoint(known) for known, new in ids):
+            return True
+        return self._twin_charges(rows) or self._twin_patients(rows) or self._twin_appointments(rows)
+
+    def _twin_charges(self, rows: Rows) -> bool:
+        places = {charge.id: place for place, (charge, _) in self.charges.items()} if rows.charges else {}
+        for charge, _ in rows.charges:
+            place = (charge.message, charge.line)
+            if place not in self.charges and places.setdefault(charge.id, place) != place:
+                return True
+        return False
+
+    def _twin_patients(self, rows: Rows) -> bool:
+        if not rows.patients:
+            return False
+        patients = {**self.patients, **{number: self._kept(patient) for number, patient in rows.patients.items()}}
+        return len({patient.subject for patient in patients.values()}) < len(patients)
+
+    def _twin_appointments(self, rows: Rows) -> bool:
+        if not rows.appointments:
+            return False
+        fillers = [(row.origin, row.filler) for row in ({**self.appointments, **rows.appointments}).values() if row.filler]
+        return len(set(fillers)) < len(fillers)
+
+    def _kept(self, patient: Patient) -> Patient:
+        """A patient's subject and birth in the registry never change."""
+        known = self.patients.get(patient.id)
+        return patient if known is None else replace(patient, subject=known.subject, created_at=known.created_at)
 
     # -- the outbox's reads -------------------------------------------------------------------------------------------
 

@@ -6,9 +6,10 @@ import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
+from ophl7.domain.charge import counting
 from ophl7.domain.identifiers import Identifier, subject_of
 from ophl7.domain.patient import Patient
-from ophl7.engine.storage import HeldMessage, HoldRow, Keys, Seen, State
+from ophl7.engine.storage import HeldMessage, HoldRow, Keys, Seen, State, claim
 from ophl7.store.rows import appointment_from, charge_from, patient_from
 from ophl7.store.statements import padded, with_keys
 
@@ -82,14 +83,14 @@ class Loader:
         for row in self._rows("appointments", {(reference, origin) for origin, reference in keys}, 2):
             found = appointment_from(row)
             state.appointment_rows[found.id] = found
-            for reference in (found.placer, found.filler):  # where two claim one reference, SCH-2 wins (#20)
-                if reference and (found.origin, reference) in state.appointments:
-                    state.appointments[found.origin, reference] = found.id
+        for found in sorted(state.appointment_rows.values(), key=lambda one: one.id):
+            claim(state, found)
 
     def _patients(self, state: State) -> None:
         """The patients named so far, everybody in their lanes, their survivors, until no new one turns up."""
         wanted = {number for number in state.aliases.values() if number is not None}
         wanted |= {row.patient for row in state.appointment_rows.values() if row.patient is not None}
+        asked: set[int] = set()
         while wanted:
             members: dict[int, list[int]] = {}
             for row in self._rows("lane_mates", wanted):
@@ -99,9 +100,10 @@ class Loader:
                     members.setdefault(patient.lane, []).append(patient.id)
             for lane, numbers in members.items():
                 state.lanes[lane] = tuple(sorted({*numbers, *state.lanes.get(lane, ())}))
+            asked |= wanted  # a survivor that does not exist is not looked for twice
             survivors = {patient.merged_pm for patient in state.patients.values()}
             survivors |= {patient.merged_emr for patient in state.patients.values()}
-            wanted = {number for number in survivors if number is not None} - set(state.patients)
+            wanted = {number for number in survivors if number is not None} - set(state.patients) - asked
 
     def _charges(self, keys: Collection[tuple[str, str, str]], state: State) -> None:
         """The same FT1-2 under anybody of the patient's lane is the same charge (decisions 5)."""
@@ -117,7 +119,8 @@ class Loader:
             state.charges[key] = None
         for row in self._rows("charges", wanted, 2):
             charge = charge_from(row)
-            state.charges[charge.subject, charge.transaction_id] = charge  # in order of their ids: the last one counts
+            key = (charge.subject, charge.transaction_id)
+            state.charges[key] = counting(state.charges[key], charge)
 
     def _last(self, keys: Collection[tuple[Any, int, str, str]], state: State) -> None:
         asked: dict[tuple[str, int], list[tuple[Any, int]]] = {}

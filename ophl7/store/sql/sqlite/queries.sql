@@ -37,8 +37,7 @@ WITH wanted (subject, transaction_id) AS (VALUES {keys})
 SELECT c.id, c.message, c.line, c.subject, c.transaction_id, c.kind, c.date, c.procedure, c.modifiers, c.units, c.diagnoses,
     c.amount, c.visit, c.content, c.state
 FROM wanted w JOIN charge c ON c.subject = w.subject AND c.transaction_id = w.transaction_id
-WHERE c.state IN ('held', 'sent')
-ORDER BY c.id;
+WHERE c.state IN ('held', 'sent');
 
 -- name: last_of_lane
 -- The last message of that peer about that subject (#86).

@@ -1,0 +1,308 @@
+"""A broker's inside without sockets or disk: shipped handlers and rules, a store in memory, lines that keep their answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Self
+from zoneinfo import ZoneInfo
+
+from ophl7.domain.policy import PeerPolicy, Policy
+from ophl7.engine.deciding import Decider, Decision
+from ophl7.engine.intake import Engine
+from ophl7.engine.judging import Judge
+from ophl7.engine.ports import Damage, Envelope
+from ophl7.engine.router import Router
+from ophl7.engine.runner import Runner, Watchdog
+from ophl7.engine.storage import Counters, DeliveryMark, DeliveryRow, Keys, OpenDelivery, Rows, State, Store
+from ophl7.engine.unit_of_work import Ids
+from ophl7.extend.loading import load_parts
+from ophl7.kit import RegisteredHandler, RegisteredRule
+from ophl7.store.memory import MemoryStore
+
+LIMIT_SECONDS = 10.0
+START = datetime(2024, 3, 1, 15, 0, tzinfo=UTC)
+ZONE = ZoneInfo("America/New_York")
+
+
+def policy(**changed: Any) -> Policy:  # noqa: ANN401 - any field of Policy
+    """A practice whose PM owns patients and schedule."""
+    values: dict[str, Any] = {
+        "patient_authority": "pm",
+        "schedule_authority": "pm",
+        "zone": ZONE,
+        "peers": {"pm": PeerPolicy("PM"), "emr": PeerPolicy("EMR")},
+    }
+    return Policy(**(values | changed))
+
+
+@dataclass
+class ManualClock:
+    """Time that stands still until a test moves it."""
+
+    moment: float = START.timestamp()
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.moment, UTC)
+
+    def monotonic(self) -> float:
+        return self.moment
+
+
+@dataclass
+class Line:
+    """One connection of a peer: what it was answered, in order, and whether it was abandoned."""
+
+    peer: str
+    number: int = 1
+    answers: list[bytes | None] = field(default_factory=list)
+    abandoned: int = 0
+
+    def answer(self, payload: bytes | None) -> None:
+        self.answers.append(payload)
+
+    def abandon(self) -> None:
+        self.abandoned += 1
+
+    @property
+    def codes(self) -> list[str]:
+        """MSA-1 of each answer, "" for none."""
+        return [msa(answer, 1) for answer in self.answers]
+
+
+def msa(answer: bytes | None, number: int) -> str:
+    """A field of the first MSA of an answer."""
+    for line in (answer or b"").decode("latin-1").split("\r"):
+        if line.startswith("MSA"):
+            return (line.split("|") + [""] * 8)[number]
+    return ""
+
+
+@dataclass
+class Seen:
+    """Observer and outlet in one: what was told, and what was handed to the outbox."""
+
+    decisions: list[Decision] = field(default_factory=list)
+    batches: list[int] = field(default_factory=list)
+    away: list[str] = field(default_factory=list)
+    back: int = 0
+    alone: list[str] = field(default_factory=list)
+    fed: list[tuple[DeliveryRow, bytes | None]] = field(default_factory=list)
+    marks: list[DeliveryMark] = field(default_factory=list)
+    closings: int = 0
+
+    def decided(self, decision: Decision) -> None:
+        self.decisions.append(decision)
+
+    def committed(self, frames: int, seconds: float) -> None:
+        self.batches.append(frames)
+
+    def store_away(self, reason: str) -> None:
+        self.away.append(reason)
+
+    def store_back(self) -> None:
+        self.back += 1
+
+    def failed_alone(self, peer: str, reason: str) -> None:
+        self.alone.append(reason)
+
+    def feed(self, rows: Sequence[tuple[DeliveryRow, bytes | None]]) -> None:
+        self.fed += rows
+
+    def marked(self, marks: Sequence[DeliveryMark]) -> None:
+        self.marks += marks
+
+    def close(self) -> None:
+        self.closings += 1
+
+
+class ScriptedStore:
+    """A MemoryStore that can be told to refuse, to be away, or to wait, by what a commit holds."""
+
+    def __init__(self, inner: MemoryStore | None = None) -> None:
+        self.inner = inner if inner is not None else MemoryStore()
+        self.faults: list[Exception | None] = []  # one for each commit to come
+        self.refuse_deliveries_of: set[str] = set()  # control ids of messages whose deliveries are refused
+        self.gate: asyncio.Event | None = None
+        self.reached = asyncio.Event()
+        self.loads = 0
+        self.probes = 0
+        self.commits: list[Rows] = []
+
+    async def open(self) -> Counters:
+        return await self.inner.open()
+
+    async def load(self, keys: Keys, *, small: bool) -> State:
+        self.loads += 1
+        return await self.inner.load(keys, small=small)
+
+    async def commit(self, rows: Rows) -> None:
+        self.reached.set()
+        if self.gate is not None:
+            await self.gate.wait()
+        fault = self.faults.pop(0) if self.faults else None
+        if fault is not None:
+            raise fault
+        poisoned = {row.id for row in rows.journal if row.control_id in self.refuse_deliveries_of}
+        if any(row.message in poisoned for row in rows.deliveries):
+            self.inner.refuse.update(row.control_id for row in rows.journal if row.id in poisoned)
+            try:
+                await self.inner.commit(rows)
+            finally:
+                self.inner.refuse.clear()
+            return
+        await self.inner.commit(rows)
+        self.commits.append(rows)
+
+    async def open_deliveries(self) -> Sequence[OpenDelivery]:
+        return await self.inner.open_deliveries()
+
+    async def body_of(self, delivery: int) -> bytes:
+        return await self.inner.body_of(delivery)
+
+    async def probe(self) -> None:
+        self.probes += 1
+        await self.inner.probe()
+
+    async def close(self) -> None:
+        await self.inner.close()
+
+
+class Desk:
+    """An engine that runs. `send` offers messages as one batch and waits until they are settled."""
+
+    def __init__(
+        self,
+        *,
+        store: Store | None = None,
+        rules: Iterable[RegisteredRule] = (),
+        handlers: Iterable[RegisteredHandler] = (),
+        shipped: bool = True,
+        clock: ManualClock | None = None,
+        **changed: Any,  # noqa: ANN401 - any field of Policy
+    ) -> None:
+        self.store: Store = store if store is not None else MemoryStore()
+        self.policy = policy(**changed)
+        self.clock = clock if clock is not None else ManualClock()
+        self.seen = Seen()
+        self.lines: dict[str, Line] = {"pm": Line("pm", 1), "emr": Line("emr", 2)}
+        parts = load_parts() if shipped else None
+        self.router = Router(
+            [*(parts.handlers if parts else ()), *handlers],
+            [*(parts.rules if parts else ()), *rules],
+        )
+        self.watchdog = Watchdog(5.0)
+        self.back: list[str] = []
+        self.engine: Engine
+        self._task: asyncio.Task[None]
+
+    async def __aenter__(self) -> Self:
+        ids = Ids(await self.store.open())
+        decider = Decider(Judge(self.router, self.policy, Runner(self.watchdog)), self.policy, self.clock.now)
+        self.engine = Engine(self.store, decider, self.policy, self.clock, ids, self.seen, self.seen)
+
+        async def back() -> None:
+            self.back.append("back")
+
+        self.engine.bind(on_connected=lambda _side: None, on_away=self.seen.close, on_back=back)
+        self._task = asyncio.create_task(self.engine.run())
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        await self.store.close()
+
+    def offer(self, peer: str, raw: bytes, damage: Damage | None = None, line: Line | None = None) -> bool:
+        session = line if line is not None else self.lines[peer]
+        return self.engine.offer(Envelope(peer, session, raw, self.clock.moment, damage))
+
+    async def settled(self) -> None:
+        """Waits until nothing is open; a loop that broke shows its own error."""
+        waiting = asyncio.create_task(self.engine.settled())
+        try:
+            async with asyncio.timeout(LIMIT_SECONDS):
+                await asyncio.wait({waiting, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+        if self._task.done():
+            self._task.result()
+
+    async def send(self, peer: str, *messages: bytes) -> list[str]:
+        """Offers these as one batch; MSA-1 of each answer that came for them."""
+        line = self.lines[peer]
+        before = len(line.answers)
+        for message in messages:
+            assert self.offer(peer, message)
+        await self.settled()
+        return line.codes[before:]
+
+    async def one_batch(self, *messages: tuple[str, bytes]) -> None:
+        """Messages of several peers in one batch, in this order."""
+        for peer, message in messages:
+            assert self.offer(peer, message)
+        await self.settled()
+
+    @property
+    def memory(self) -> MemoryStore:
+        store = self.store.inner if isinstance(self.store, ScriptedStore) else self.store
+        assert isinstance(store, MemoryStore)
+        return store
+
+    @property
+    def states(self) -> list[str]:
+        """The journal's states, oldest first."""
+        return [self.memory.journal[number].state for number in sorted(self.memory.journal)]
+
+    def journal(self, control_id: str) -> Any:  # noqa: ANN401 - a JournalRow, without a cast in each test
+        """The last journal row with that control id."""
+        return [row for _, row in sorted(self.memory.journal.items()) if row.control_id == control_id][-1]
+
+    @property
+    def delivered(self) -> list[str]:
+        """The control ids of the messages that were handed to the outbox, in order."""
+        return [self.memory.journal[row.message].control_id for row, _ in self.seen.fed]
+
+
+# -- messages ---------------------------------------------------------------------------------------------------------
+
+
+def message(*segments: str) -> bytes:
+    return ("\r".join(segments) + "\r").encode()
+
+
+def msh(event: str, control_id: str, *, at: str = "20240301100000", version: str = "2.5", processing: str = "P") -> str:
+    return f"MSH|^~\\&|APP|FAC|HUB|HUB|{at}||{event.replace('^', '^')}|{control_id}|{processing}|{version}"
+
+
+def pid(ids: str = "7050^^^PM^MR", name: str = "Rivers^Ada", born: str = "20150412", sex: str = "F", rest: str = "") -> str:
+    return f"PID|1||{ids}||{name}||{born}|{sex}{rest}"
+
+
+def adt(control_id: str, event: str = "A04", *, at: str = "20240301100000", **who: str) -> bytes:
+    return message(msh(f"ADT^{event}", control_id, at=at), "EVN||20240301100000", pid(**who))
+
+
+def dft(control_id: str, *lines: str, ids: str = "7050^^^PM^MR", extra: Sequence[str] = ()) -> bytes:
+    return message(msh("DFT^P03", control_id), "EVN||20240301100000", pid(ids), *lines, *extra)
+
+
+def ft1(transaction: str, number: int = 1, *, kind: str = "CG", code: str = "99213", amount: str = "142.00") -> str:
+    return f"FT1|{number}|{transaction}||20240301||{kind}|{code}|||1|{amount}"
+
+
+def siu(
+    control_id: str,
+    filler: str = "F1",
+    event: str = "S12",
+    *,
+    ids: str | None = "7050^^^PM^MR",
+    start: str = "20240305090000",
+    placer: str = "",
+    status: str = "Booked",
+) -> bytes:
+    sch = f"SCH|{placer}|{filler}||||||||30|min|^^30^{start}" + "|" * 14 + status
+    person = [pid(ids)] if ids is not None else []
+    return message(msh(f"SIU^{event}", control_id), sch, *person, "RGS|1", "AIP|1||D1^Doe^Jo")
