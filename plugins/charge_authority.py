@@ -49,7 +49,7 @@ async def patient(change: Change, ctx: Context) -> Verdict | None:
 
 
 @rules.judge("charge.add")
-async def once(change: Change, _ctx: Context) -> Verdict | None:
+async def once(change: Change, ctx: Context) -> Verdict | None:
     """The same charge again has no second effect; another content under its id is a person's to judge (#40, #48 to #52)."""
     assert isinstance(change, AddCharge)
     line, known = change.line, change.known
@@ -58,9 +58,24 @@ async def once(change: Change, _ctx: Context) -> Verdict | None:
     if known is not None and known.content == line.content and known.kind == line.kind:
         return strip("#48", "the charge is known already", code="")
     if line.kind == CREDIT:
-        if known is not None:
-            return apply("#50")
-        return hold("#51", f"charge:{line.transaction_id or 'without id'}", "it credits a charge that is not known")
+        return _credit(change, ctx)
+    if known is not None and known.kind == CREDIT and known.state == "held":
+        return apply("#40")  # the credit came first and waits for just this charge (#51)
     if known is not None:
         return hold("#49", f"charge:{line.transaction_id}", "the charge is known with another content")
     return apply("#40")
+
+
+def _credit(change: AddCharge, ctx: Context) -> Verdict:
+    """It leaves after the charge that it credits, so it waits for one that is unknown or itself in custody (#50, #51).
+
+    Later charges of the lane wait with it (decisions 11); the charge itself releases it.
+    """
+    line, known = change.line, change.known
+    if known is not None and known.state == "sent":
+        return apply("#50")
+    blocks = f"charges:{ctx.match.patient.lane}" if ctx.match.patient is not None else ""
+    key = f"charge:{line.transaction_id or 'without id'}"
+    if known is None:
+        return hold("#51", key, "it credits a charge that is not known", blocks=blocks)
+    return hold("#50", key, "it credits a charge that itself waits", blocks=blocks)
