@@ -45,6 +45,7 @@ class SqliteReader:
 
     def __init__(self, path: Path, *, limit: float = 5.0) -> None:
         """limit: seconds that one statement may take. The connection is made by the first read."""
+        self._path = path
         self._uri = f"file:{quote(str(path.absolute()))}?mode=ro"
         self._limit = limit
         self._deadline = 0.0
@@ -220,6 +221,8 @@ class SqliteReader:
     async def _open(self) -> aiosqlite.Connection:
         if self._closed:
             raise StoreAway("the database is closed")
+        if not self._exists():  # asked first: a connection that fails leaves aiosqlite's thread running for a moment
+            raise StoreAway("the database file is not there")
         connection = await aiosqlite.connect(self._uri, uri=True, isolation_level=None, timeout=self._limit)
         try:
             connection.row_factory = sqlite3.Row
@@ -231,6 +234,9 @@ class SqliteReader:
             raise
         self._connection = connection
         return connection
+
+    def _exists(self) -> bool:
+        return self._path.is_file()
 
     def _overdue(self) -> int:
         """Asked by SQLite in its thread while a statement runs; not 0 breaks it off."""
