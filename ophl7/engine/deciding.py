@@ -31,7 +31,8 @@ DUPLICATE_WINDOW = 7 * 24 * 3600.0
 class Decision:
     """What became of a message, for its answer, for logs and metrics: nothing of a patient but in `answer`.
 
-    answer: the bytes to send back, None for no answer. failed: the key of the hold of a part that failed.
+    answer: the bytes to send back, None for no answer. failed: the key of the hold of a part that failed. subject: a number that
+    is the same for all messages of a patient or block, for counting only.
     """
 
     message: int
@@ -47,6 +48,7 @@ class Decision:
     answer: bytes | None
     released: int = 0
     failed: str = ""
+    subject: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,9 @@ class Decider:
             return self._unjudged(uow, arrival, number, when)
         take_custody(uow, arrival, ruling, number, when.timestamp())
         code, answer = answer_ruling(message, ruling, uow.ids.control_id("A", number), when, self._policy.zone)
-        return self._enter(uow, arrival, _Entry(number, "held", code, answer, *headline(ruling), detail=detail(ruling, ())))
+        subject = subject_in_journal(ruling, arrival, None)
+        entry = _Entry(number, "held", code, answer, *headline(ruling), subject=subject, detail=detail(ruling, ()))
+        return self._enter(uow, arrival, entry)
 
     # -- a message of its own ------------------------------------------------------------------------------------------
 
@@ -255,6 +259,7 @@ class Decider:
             code=entry.app_code,
             answer=entry.answer,
             failed=entry.failed,
+            subject=entry.subject if entry.subject is not None else arrival.subject,
         )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
 from typing import Protocol
@@ -20,12 +21,13 @@ from ophl7.engine.arrival import Arrival, collect_keys
 from ophl7.engine.deciding import Decider, Decision
 from ophl7.engine.frames import Frame, join_answers, read_frame
 from ophl7.engine.judging import describe, record_scope
-from ophl7.engine.matching import NO_MATCH
+from ophl7.engine.matching import NO_MATCH, match
 from ophl7.engine.ports import Clock, Envelope
 from ophl7.engine.ruling import Ruling
 from ophl7.engine.storage import AuditRow, DeliveryMark, DeliveryRow, Keys, Rows, Store
 from ophl7.engine.unit_of_work import Ids, UnitOfWork
 from ophl7.errors import StoreAway, StoreRefused
+from ophl7.kit import Match
 
 # A batch is what waits, but never more frames than this: it bounds how long an answer waits for its neighbours.
 MOST_FRAMES = 128
@@ -69,6 +71,18 @@ class Outlet(Protocol):
 
     def marked(self, marks: Sequence[DeliveryMark]) -> None:
         """These marks are on disk: their lanes may go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Committed:
+    """A batch that is on disk, with what is to be told now."""
+
+    uow: UnitOfWork
+    frames: Sequence[Frame]
+    answers: Sequence[bytes | None]
+    decided: Sequence[Sequence[Decision]]
+    audit: Sequence[_Audit]
+    began: float
 
 
 class Engine:
@@ -177,16 +191,18 @@ class Engine:
         self._audit.clear()
         frames = [read_frame(envelope, self._policy) for envelope in taken]
         try:
-            await self._settle(frames, marks, audit)
+            done = await self._settle(frames, marks, audit)
         except StoreAway as away:
             self._marks.extendleft(reversed(marks))
             self._audit.extendleft(reversed(audit))
             await self._wait_for_store(taken, str(away))
         except Exception as error:  # noqa: BLE001 - one message's fault must not cost the others: judge again one by one
             await self._one_by_one(frames, marks, audit, error)
+        else:
+            self._tell(done)
 
-    async def _settle(self, frames: Sequence[Frame], marks: list[DeliveryMark], audit: list[_Audit]) -> None:
-        """The road of a batch: load, decide, commit, answer."""
+    async def _settle(self, frames: Sequence[Frame], marks: list[DeliveryMark], audit: list[_Audit]) -> _Committed:
+        """The road of a batch up to its commit: load, decide, write."""
         began = perf_counter()
         uow = UnitOfWork(self._store, self._ids)
         keys = Keys()
@@ -196,7 +212,7 @@ class Engine:
         if keys:
             await uow.load(keys, small=len(frames) <= FEW_FRAMES)
         decided = [await self._decide(uow, frame) for frame in frames]
-        await self._finish(uow, frames, decided, marks, audit, began)
+        return await self._finish(uow, frames, decided, marks, audit, began)
 
     async def _decide(self, uow: UnitOfWork, frame: Frame) -> list[Decision]:
         if frame.damage is not None:
@@ -211,25 +227,29 @@ class Engine:
         marks: list[DeliveryMark],
         audit: list[_Audit],
         began: float,
-    ) -> None:
+    ) -> _Committed:
         rows = uow.rows
         rows.marks = marks
         rows.audit = [row for row, _ in audit]
         when = self._clock.now()
         answers = [self._answer(uow, frame, decisions, when) for frame, decisions in zip(frames, decided, strict=True)]
         await self._store.commit(rows)
-        for frame, answer in zip(frames, answers, strict=True):
+        return _Committed(uow, frames, answers, decided, audit, began)
+
+    def _tell(self, done: _Committed) -> None:
+        """It is on disk: answers, the outbox, observers. What fails here is seen, never judged a second time."""
+        for frame, answer in zip(done.frames, done.answers, strict=True):
             frame.source.session.answer(answer)
-        for _, written in audit:
+        for _, written in done.audit:
             if not written.done():  # whoever asked may be gone
                 written.set_result(None)
-        self._hand_over(rows)
-        self.extra_reads += uow.extra_reads
-        for decisions in decided:
+        self._hand_over(done.uow.rows)
+        self.extra_reads += done.uow.extra_reads
+        for decisions in done.decided:
             for decision in decisions:
                 self._observer.decided(decision)
-        if frames:
-            self._observer.committed(len(frames), perf_counter() - began)
+        if done.frames:
+            self._observer.committed(len(done.frames), perf_counter() - done.began)
 
     def _answer(self, uow: UnitOfWork, frame: Frame, decisions: Sequence[Decision], when: datetime) -> bytes | None:
         if len(decisions) == 1 and not frame.envelope:
@@ -254,12 +274,13 @@ class Engine:
         if not frames:
             raise error  # nothing but our own marks: a fault that must be seen, not repeated for ever
         try:
-            await self._settle([], marks, audit)
+            done = await self._settle([], marks, audit)
         except StoreAway as away:
             self._marks.extendleft(reversed(marks))
             self._audit.extendleft(reversed(audit))
             await self._wait_for_store([frame.source for frame in frames], str(away))
             return
+        self._tell(done)
         for position, frame in enumerate(frames):
             try:
                 await self._alone(frame)
@@ -269,11 +290,13 @@ class Engine:
 
     async def _alone(self, frame: Frame) -> None:
         try:
-            await self._settle([frame], [], [])
+            done = await self._settle([frame], [], [])
         except StoreAway:
             raise
         except Exception as error:  # noqa: BLE001 - it is kept, and told
             await self._keep(frame, error)
+        else:
+            self._tell(done)
 
     async def _keep(self, frame: Frame, error: Exception) -> None:
         """It fails alone while the store works: custody without judgement; if even that fails, no answer."""
@@ -281,18 +304,34 @@ class Engine:
         self._observer.failed_alone(frame.peer, reason)
         uow = UnitOfWork(self._store, self._ids)
         try:
-            decisions = [self._decider.keep(uow, arrival, self._store_hold(arrival, reason)) for arrival in frame.arrivals]
-            await self._finish(uow, [frame], [decisions], [], [], perf_counter())
+            decisions = [
+                self._decider.keep(uow, arrival, self._store_hold(await self._known(uow, arrival), arrival, reason))
+                for arrival in frame.arrivals
+            ]
+            done = await self._finish(uow, [frame], [decisions], [], [], perf_counter())
         except StoreAway:
             raise
         except Exception as again:  # noqa: BLE001 - told; its sender gets no answer and sends again
             self._observer.failed_alone(frame.peer, f"it could not be kept either: {describe(again)}")
             frame.source.session.abandon()
+        else:
+            self._tell(done)
 
     @staticmethod
-    def _store_hold(arrival: Arrival, reason: str) -> Ruling:
-        ruling = Ruling(NO_MATCH)
-        scope = record_scope(NO_MATCH, arrival, arrival.message) if arrival.message is not None else ""
+    async def _known(uow: UnitOfWork, arrival: Arrival) -> Match:
+        """Whom it is about, so that the right patient's later messages wait; nobody, when just that cannot be read."""
+        keys = Keys(identifiers={identifier.key for identifier in arrival.named.keys})
+        try:
+            if keys:
+                await uow.load(keys, small=True)
+            return match(uow, arrival.named)
+        except StoreRefused:
+            return NO_MATCH
+
+    @staticmethod
+    def _store_hold(found: Match, arrival: Arrival, reason: str) -> Ruling:
+        ruling = Ruling(found)
+        scope = record_scope(found, arrival, arrival.message) if arrival.message is not None else ""
         ruling.note(hold("#95", "handler:store", reason, blocks=scope))
         return ruling
 

@@ -66,9 +66,10 @@ class Watchdog:
                     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR2)
 
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
-        # The signal may arrive after the handler has returned: then nothing is late any more.
+        # The signal may arrive after the handler has returned: then nothing is late any more. An author's `except:` may swallow
+        # the interruption; so the time begins anew, and ends again.
         if self.late():
-            self.since = None
+            self.since = monotonic()
             raise TooSlow
 
 
@@ -108,6 +109,7 @@ class Runner:
         try:
             return False, call.send(None)
         except StopIteration as stop:
+            watchdog.since = None  # first, and without a call: an interruption from here on would escape all of this
             if monotonic() - began > watchdog.limit:
                 raise HandlerFailed(name, f"it took longer than {watchdog.limit:g} s") from None
             return True, stop.value
