@@ -18,7 +18,7 @@ from ophl7.admin.server import HttpServer
 from ophl7.clock import SystemClock
 from ophl7.domain.patient import Side
 from ophl7.domain.policy import PeerPolicy, Policy
-from ophl7.engine.deciding import Decider
+from ophl7.engine.deciding import Decider, Decision
 from ophl7.engine.intake import Engine
 from ophl7.engine.judging import Judge
 from ophl7.engine.outbox import LinkPolicy, Outbox, Outlets
@@ -26,6 +26,7 @@ from ophl7.engine.ports import Clock
 from ophl7.engine.router import Router
 from ophl7.engine.runner import Runner, Watchdog
 from ophl7.engine.storage import AuditRow, Store
+from ophl7.engine.tripwire import Tripwire
 from ophl7.engine.unit_of_work import Ids
 from ophl7.errors import StoreAway
 from ophl7.extend.loading import Loaded, load_parts
@@ -107,6 +108,9 @@ class Broker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._broken: asyncio.Future[None] | None = None
         self._draining = False
+        self._tripwire = Tripwire()
+        self._cut_off: dict[Side, str] = {}  # peer -> the part that fails
+        self._closing: set[asyncio.Task[None]] = set()
         self.token = ""
         self._web: HttpServer | None = None
 
@@ -135,7 +139,7 @@ class Broker:
         watchdog = self._stack.enter_context(Watchdog(HANDLER_SECONDS))
         outlets = Outlets()
         decider = Decider(Judge(self.router, self.policy, Runner(watchdog)), self.policy, self.clock.now)
-        teller = EngineTeller(self.log, self.metrics.counters, self.alarms)
+        teller = EngineTeller(self.log, self.metrics.counters, self.alarms, self._watch_failures)
         self.engine = Engine(self.store, decider, self.policy, self.clock, Ids(counters), outlets, teller)
         self.engine.bind(on_connected=self._peer_seen, on_away=self._close_connections, on_back=self._take_up)
         for side in SIDES:
@@ -256,7 +260,7 @@ class Broker:
             await asyncio.shield(self._broken)
 
     async def _cancel_tasks(self) -> None:
-        tasks = tuple(self._tasks)
+        tasks = (*self._tasks, *self._closing)
         for task in tasks:
             task.remove_done_callback(self._ended)
             task.cancel()
@@ -268,6 +272,29 @@ class Broker:
 
     def _peer_seen(self, side: Side) -> None:
         self.outboxes[side].hurry()
+
+    def _watch_failures(self, decision: Decision) -> None:
+        """A part that fails on five lanes in a row would put everything into custody: its peer is cut off and queues (#95)."""
+        if decision.state == "duplicate" or decision.peer in self._cut_off:
+            return
+        failed = decision.failed.partition(":")[2]
+        if not self._tripwire.decided(decision.peer, decision.event, decision.subject, failed):
+            return
+        self._cut_off[decision.peer] = failed
+        self.alarms.ring("listener_closed", peer=decision.peer, handler=failed)
+        task = asyncio.create_task(self._cut(decision.peer), name=f"closing the listener of the {decision.peer.upper()}")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def _cut(self, side: Side) -> None:
+        await self.listeners[side].drain(self.settings.shutdown_grace)
+
+    def _listener_trouble(self) -> str | None:
+        if self._cut_off:
+            cut = ", ".join(f"{side.upper()} ({failed})" for side, failed in self._cut_off.items())
+            return f"closed because a handler fails on one patient after another: {cut}; mend it, then restart ophl7"
+        bound = len(self.listeners) == len(SIDES) and all(one.accepting for one in self.listeners.values())
+        return None if bound else "a listener is not bound"
 
     def _close_connections(self) -> None:
         for listener in self.listeners.values():
@@ -296,14 +323,7 @@ class Broker:
         }
         for reason, words in closed.items():
             self.health.add(reason, lambda reason=reason, words=words: words if reason in self.engine.closed_for else None)  # type: ignore[misc]
-        self.health.add(
-            "listeners",
-            lambda: (
-                None
-                if len(self.listeners) == len(SIDES) and all(one.accepting for one in self.listeners.values())
-                else "a listener is not bound"
-            ),
-        )
+        self.health.add("listeners", self._listener_trouble)
         self.health.add("draining", lambda: "the broker is stopping" if self._draining else None)
         metrics, lag = self.metrics, LoopLag(self.clock.monotonic)
         self._own(lag.run(), "loop lag")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ophl7.domain.patient import Side
 from ophl7.engine.deciding import Decision
 from ophl7.engine.storage import DeliveryState
@@ -16,10 +18,14 @@ _FAILED_STATES = frozenset({"parked", "held", "unknown"})
 class EngineTeller:
     """Implements engine.intake.Observer."""
 
-    def __init__(self, log: Log, counters: Counters, alarms: Alarms) -> None:
+    def __init__(
+        self, log: Log, counters: Counters, alarms: Alarms, also: Callable[[Decision], None] = lambda _decision: None
+    ) -> None:
+        """also: told of each decision after it was written down."""
         self._log = log
         self._counters = counters
         self._alarms = alarms
+        self._also = also
 
     def decided(self, decision: Decision) -> None:
         """One line a message, and its numbers."""
@@ -52,6 +58,7 @@ class EngineTeller:
             name = decision.failed.partition(":")[2]
             counters.handler_errors.add(name, "failed")
             self._alarms.ring("handler", handler=name, message_id=decision.message)
+        self._also(decision)
 
     def committed(self, frames: int, seconds: float) -> None:
         """A batch is on disk."""

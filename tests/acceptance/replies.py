@@ -53,8 +53,8 @@ def _old(line: list[str]) -> list[Fault]:
     faults = []
     for repetition in line[1].split("~"):
         *place, coded = repetition.split("^")
-        number, _, table = coded.split("&")
-        assert table == "HL70357"
+        number, *table = coded.split("&")
+        assert table[1:] in (["HL70357"], []), "a message without a subcomponent separator gets the number alone"
         faults.append(Fault(int(number), "E", "", tuple(place)))
     return faults
 

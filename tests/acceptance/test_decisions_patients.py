@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.acceptance.messages import OSCAR, RUTH, RUTH_IN_EMR, Fee, Person, Visit, adt, dft, siu
-from tests.acceptance.practice import EMR_OWNS, PM_OWNS, SETUPS, SPLIT, Opening, Practice, Side
+from tests.acceptance.messages import OSCAR, RUTH, RUTH_IN_EMR, Fee, Person, Side, Visit, adt, dft, siu
+from tests.acceptance.practice import EMR_OWNS, PM_OWNS, SETUPS, SPLIT, Opening, Practice
 from tests.acceptance.replies import VERSIONS, assert_refused
 
 pytestmark = pytest.mark.timeout(30)
@@ -386,7 +386,7 @@ async def test_row_10_ids_of_two_patients_in_one_message_are_a_persons_to_settle
     practice = await opened(setup)
     await register(practice, RUTH, OSCAR)
     both = replace(RUTH, ids="7050^^^PM^MR~7051^^^PM^MR")
-    side: Side = {"adt": practice.patients, "siu": practice.schedule, "dft": "emr"}[kind]  # type: ignore[assignment]
+    side: Side = {"adt": practice.patients, "siu": practice.schedule, "dft": "emr"}[kind]
     sent = {
         "adt": adt("X10", "A08", both, sender=side),
         "siu": siu("X10", "S12", who=both, sender=side),
@@ -473,7 +473,7 @@ async def test_row_16_birth_date_and_name_against_the_registry_are_held__any(ope
     practice = await opened(setup)
     await register(practice, RUTH)
     wrong = replace(known_as(practice, RUTH), given="OSCAR", birth="20150930")
-    side: Side = {"adt": not_the_owner(practice), "siu": practice.schedule, "dft": "emr"}[kind[:3]]  # type: ignore[assignment]
+    side: Side = {"adt": not_the_owner(practice), "siu": practice.schedule, "dft": "emr"}[kind[:3]]
     sent = {
         "adt": adt("X16", "A08", wrong, sender=side),
         "siu": siu("X16", "S12", who=wrong, sender=side),
