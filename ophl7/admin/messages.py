@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import get_args
 
 from starlette.requests import Request
@@ -14,6 +13,7 @@ from ophl7.admin.naming import named_in, names_by_subject, side, subjects_of
 from ophl7.admin.parameters import Query, path_number
 from ophl7.admin.ports import Document, Face, Row
 from ophl7.admin.problems import Problem, not_found
+from ophl7.admin.provenance import provenance
 from ophl7.admin.timeline import timeline
 from ophl7.engine.storage import MessageState
 from ophl7.errors import Unreadable
@@ -49,17 +49,11 @@ async def message(face: Face, asked: Asked) -> Document:
     body = row["raw"][row["start"] : row["end"]] if row["raw"] is not None else None
     known = await names_by_subject(face, [row["subject"]])
     patient = known.get(row["subject"]) or named_in(body, face.authorities[side(row["peer"])])
-    detail = json.loads(row["detail"]) if row["detail"] else {}
     return {
         **_item(face, row, patient),
         "connection": row["connection"],
         "segments": _segments(body),
-        "verdicts": [
-            dict(zip(("change", "path", "outcome", "row", "code", "text"), [*line, "", ""][:6], strict=True))
-            for line in detail.get("changes", ())
-        ],
-        "warnings": [dict(zip(("row", "code", "text"), line, strict=True)) for line in detail.get("warnings", ())],
-        "waits_for": detail.get("waits_for", []),
+        **provenance(row["detail"]),
         "answer": _text(row["answer"]) if row["answer"] is not None else None,
     }
 

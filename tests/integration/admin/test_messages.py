@@ -143,7 +143,7 @@ async def test_an_offset_whose_plus_was_not_encoded_is_understood(practice: Prac
 async def test_an_opened_message_shows_segments_verdicts_and_answer_and_is_audited(practice: Practice, desk: Desk) -> None:
     detail = verdicts(
         ["patient.update", "PID-11", "strip", "#5", "W01", "fields not taken"],
-        ["message.deliver", "", "apply", ""],
+        ["message.deliver", "", "apply"],
         warnings=[["#5", "W01", "fields not taken"]],
         waits_for=["patient:PM:7050"],
     )
