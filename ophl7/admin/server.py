@@ -82,7 +82,8 @@ class HttpServer:
             listening.cancel()
         if self._task.done():
             bound.close()
-            await self._task  # raises what ended it
+            ended, self._task = self._task, None  # `stop` has nothing left to do
+            await ended  # raises what ended it
             raise OperationsError("the HTTP server ended before it listened")
 
     async def wait(self) -> None:

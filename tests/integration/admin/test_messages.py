@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from ophl7.domain.identifiers import Identifier, subject_of
@@ -257,3 +260,22 @@ async def test_two_readings_of_a_bare_id_are_both_found_while_nobody_has_it(prac
     practice.message(adt("7051"), subject=practice.patient(BOB).subject)
     await practice.commit()
     assert [item["id"] for item in await desk.items("/messages", patient="5")] == [2, 1]
+
+
+async def test_bytes_that_retention_has_removed_are_gone_not_unknown(practice: Practice, desk: Desk) -> None:
+    practice.message(adt())
+    await practice.commit()
+    with closing(sqlite3.connect(practice.path)) as connection, connection:
+        connection.execute("UPDATE journal SET raw = NULL, answer = NULL, detail = ''")
+    answer = await desk.get("/api/v1/messages/1/raw")
+    assert (answer.status_code, answer.headers["content-type"]) == (410, "application/problem+json")
+    opened = (await desk.get("/api/v1/messages/1")).json()
+    assert (opened["segments"], opened["answer"], opened["verdicts"], opened["patient"]) == ([], None, [], None)
+    assert [item["patient"] for item in await desk.items("/messages")] == [None]
+
+
+async def test_a_frame_that_is_no_message_opens_without_segments(practice: Practice, desk: Desk) -> None:
+    practice.message(b"garbage", event="", control_id="", state="error", ack="AR")
+    await practice.commit()
+    assert (await desk.get("/api/v1/messages/1")).json()["segments"] == []
+    assert (await desk.get("/api/v1/messages/1/raw")).content == b"garbage"

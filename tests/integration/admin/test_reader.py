@@ -179,3 +179,12 @@ async def test_the_usual_questions_use_an_index(
     assert any(index in str(step["detail"]) for step in plan)
     assert not any(str(step["detail"]) == "SCAN journal" for step in plan)
     await reads.close()
+
+
+async def test_a_file_that_is_no_database_is_away_and_leaves_no_connection(tmp_path: Path) -> None:
+    file = tmp_path / "notes.db"
+    file.write_bytes(b"this is no database, only some text\n" * 100)
+    reads = SqliteReader(file)
+    with pytest.raises(StoreAway, match="not a database"):
+        await reads.audit()
+    await reads.close()

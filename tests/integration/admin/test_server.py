@@ -119,3 +119,32 @@ async def test_whoever_waits_for_the_server_sees_its_end(desk: Desk) -> None:
     await server.stop()
     async with asyncio.timeout(LIMIT):
         await waiting
+
+
+async def test_a_server_that_ends_before_it_listens_raises_why(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("no more files")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_server", broken)
+    server = serve(make_app(desk.face()), "127.0.0.1", 0)
+    with pytest.raises(RuntimeError, match="no more files"):
+        await server.start()
+    await server.stop()
+
+
+async def test_what_is_no_http_never_reaches_the_application() -> None:
+    seen: list[str] = []
+
+    async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
+        seen.append(scope["type"])
+
+    server = serve(app, "127.0.0.1", 0)
+    await server.start()
+    reader, writer = await asyncio.open_connection(*server.address)
+    async with asyncio.timeout(LIMIT):
+        writer.write(b"\x0bMSH|^~\\&|PM\r\x1c\r")
+        writer.write_eof()
+        assert b"400" in await reader.readline()
+        writer.close()
+        await server.stop()
+    assert seen == []
