@@ -1,0 +1,90 @@
+"""Writes the tables of the reference pages and of the README out of the code.
+
+.venv/bin/python docs/reference/generate.py
+A test compares what stands in the pages with what this would write.
+"""
+# ruff: noqa: INP001 - a script, no package
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ophl7.observe.logs import FIELDS
+from ophl7.observe.metrics import Counter, Counters, Histogram
+from ophl7.settings import Row, settings_table
+
+ROOT = Path(__file__).parents[2]
+_PEERS = ("PM", "EMR")
+
+
+def peer_rows(rows: list[Row]) -> list[tuple[str, Row]]:
+    """Settings as people look them up: what both peers have stands once, as `OPHL7_<PEER>_NAME`."""
+    texts = {row.name: row for row in rows}
+    found: list[tuple[str, Row]] = []
+    for row in rows:
+        twins = [texts[row.name.replace(f"_{_PEERS[0]}_", f"_{peer}_")] for peer in _PEERS] if _is_of(row, _PEERS[0]) else []
+        if twins and len({(twin.default, twin.meaning) for twin in twins}) == 1:
+            found.append((row.name.replace(f"_{_PEERS[0]}_", "_<PEER>_"), row))
+        elif not _is_of(row, _PEERS[1]) or row.name.replace("_EMR_", "_<PEER>_") not in {name for name, _ in found}:
+            found.append((row.name, row))
+    return found
+
+
+def _is_of(row: Row, peer: str) -> bool:
+    return row.name.startswith(f"OPHL7_{peer}_")
+
+
+def settings_lines(*, there: bool) -> str:
+    """One table: the settings whose part is there, or those whose part is not there yet."""
+    head = "| setting | default | meaning |" if there else "| setting | what is missing |"
+    lines = [head, "|" + "---|" * (head.count("|") - 1)]
+    for name, row in peer_rows(settings_table()):
+        if bool(row.planned) is there:
+            continue
+        if there:
+            default = f"`{row.default}`" if row.default else "-"
+            secret = "; a secret, also as `" + name + "_FILE`" if row.secret else ""
+            lines.append(f"| `{name}` | {default} | {row.meaning}{secret} |")
+        else:
+            lines.append(f"| `{name}` | {row.planned} |")
+    return "\n".join(lines)
+
+
+def metric_lines() -> str:
+    """Everything that is counted and timed; gauges stand in the page by hand, and a test looks whether all are there."""
+    counters, histograms = Counters().families()
+    families: list[Counter | Histogram] = [*counters, *histograms]
+    lines = ["| metric | labels | meaning |", "|---|---|---|"]
+    lines += [f"| `{one.name}` | {', '.join(f'`{label}`' for label in one.labels) or '-'} | {one.help} |" for one in families]
+    return "\n".join(lines)
+
+
+def field_lines() -> str:
+    """The fields that a log line may carry."""
+    return ", ".join(f"`{name}`" for name in sorted(FIELDS))
+
+
+TABLES: Mapping[str, Callable[[], str]] = {
+    "settings": lambda: settings_lines(there=True),
+    "settings not there yet": lambda: settings_lines(there=False),
+    "metrics": metric_lines,
+    "log fields": field_lines,
+}
+PAGES = ("README.md", "docs/reference/settings.md", "docs/reference/metrics-and-logs.md")
+
+
+def filled(page: str) -> str:
+    """The page with what stands between its marks made anew."""
+    for name, table in TABLES.items():
+        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+        before, found, rest = page.partition(begin)
+        if found:
+            page = f"{before}{begin}{table()}\n{end}{rest[rest.index(end) + len(end) :]}"
+    return page
+
+
+if __name__ == "__main__":
+    for name in PAGES:
+        path = ROOT / name
+        path.write_text(filled(path.read_text("utf-8")), "utf-8")
