@@ -43,9 +43,12 @@ async def record(_msh: Segment, ctx: Context) -> list[Change]:
             CreatePatient(named.keys, named.others, fields, ctx.event in REGISTRATIONS, complete=complete(named.keys, fields))
         )
     else:
-        changes.append(UpdatePatient(fields, named.others))
+        changes.append(UpdatePatient(fields))
         authority = ctx.policy.authority_of(ctx.peer)
         changes += [LinkIdentifier(identifier) for identifier in ctx.match.unknown if identifier.authority == authority]
+        if ctx.owns_patients:
+            known = ctx.match.patient.identifiers
+            changes += [LinkIdentifier(other, key=False) for other in named.others if other not in known]
     if ctx.owns_patients:
         changes.append(Deliver(ctx.other, "record"))
     return changes

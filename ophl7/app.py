@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
 import signal
 import sys
@@ -15,7 +16,7 @@ from typing import TextIO
 from ophl7 import __version__
 from ophl7.broker import SIDES, Broker, Listening
 from ophl7.extend.loading import Loaded
-from ophl7.observe.logs import loop_faults, make_log
+from ophl7.observe.logs import LibraryLines, loop_faults, make_log
 from ophl7.settings import Settings
 
 _NAMES = {"pm": "practice management (PM)", "emr": "EMR"}
@@ -26,6 +27,8 @@ async def serve(settings: Settings, out: TextIO = sys.stdout) -> int:
     log = make_log(settings.log_level, settings.log_format)
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(loop_faults(log))
+    library_lines = LibraryLines(log)  # what libraries say through logging, without its text: it may quote a message
+    logging.getLogger().addHandler(library_lines)
     broker = Broker(settings, log)
     listening = await broker.start()
     # What was imported and built so far lives as long as the process: the collector need not look at it again and again.
@@ -43,6 +46,7 @@ async def serve(settings: Settings, out: TextIO = sys.stdout) -> int:
             await broken
         return await _let_go(broker, settings.shutdown_grace, hurried, out)
     finally:
+        logging.getLogger().removeHandler(library_lines)
         for task in (broken, stopping):
             task.cancel()
         with suppress(asyncio.CancelledError):

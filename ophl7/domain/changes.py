@@ -48,7 +48,6 @@ class UpdatePatient(Change):
 
     kind: ClassVar[str] = "patient.update"
     fields: Mapping[str, Value]
-    others: tuple[Identifier, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +62,14 @@ class SetField(Change):
 
 @dataclass(frozen=True, slots=True)
 class LinkIdentifier(Change):
-    """An id that is new to us, beside a known one of the same patient: how the EMR's chart id is learned (decisions 2)."""
+    """An id that is new to us, beside a known one of the same patient: how the EMR's chart id is learned (decisions 2).
+
+    key: whether it may match from now on; SS, DL and the like are only kept and shown.
+    """
 
     kind: ClassVar[str] = "patient.link"
     identifier: Identifier
+    key: bool = True
 
 
 @dataclass(frozen=True, slots=True)

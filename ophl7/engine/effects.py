@@ -14,7 +14,7 @@ from ophl7.domain.changes import (
     SetField,
 )
 from ophl7.domain.charge import Charge, ChargeLine, ChargeState, clears
-from ophl7.domain.identifiers import Identifier, subject_of, subject_of_block
+from ophl7.domain.identifiers import subject_of, subject_of_block
 from ophl7.domain.patient import Patient, Side
 from ophl7.domain.policy import Policy
 from ophl7.domain.verdicts import Outcome
@@ -77,7 +77,7 @@ class Effects:
             elif isinstance(change, CreatePatient) and judged.applies:
                 patient = self._create(change)
             elif isinstance(change, LinkIdentifier) and judged.applies and patient is not None:
-                patient = self._link(change.identifier, patient)
+                patient = self._link(change, patient)
         if patient is not None and fields is not None:
             patient = replace(patient, fields=fields, message=self._number)
             self._uow.save_patient(patient)
@@ -101,9 +101,12 @@ class Effects:
             self.cleared.append(f"patient:{identifier}")
         return patient
 
-    def _link(self, identifier: Identifier, patient: Patient) -> Patient:
+    def _link(self, change: LinkIdentifier, patient: Patient) -> Patient:
+        identifier = change.identifier
         patient = replace(patient, identifiers=(*patient.identifiers, identifier), message=self._number)
         self._uow.save_patient(patient)
+        if not change.key:
+            return patient
         self._uow.link(identifier, patient)
         self.cleared.append(f"patient:{identifier}")
         return patient
@@ -171,7 +174,7 @@ class Effects:
         number = self._uow.ids.next("delivery")
         control_id = self._uow.ids.control_id("D", number)
         lane = patient.lane if patient is not None else self._block_lane(ruling)
-        body = render(self._message, control_id, ruling, patient, self._policy)
+        body = render(self._message, self._peer, control_id, ruling, patient, self._policy)
         row = DeliveryRow(number, change.to, lane, change.stream, self._number, control_id, "queued", body, self._at)
         self._uow.rows.deliveries.append(row)
         self.deliveries.append(row)

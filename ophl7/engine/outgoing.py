@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ophl7.domain.changes import AddCharge, SetField
-from ophl7.domain.patient import Patient
+from ophl7.domain.patient import Patient, Side
 from ophl7.domain.policy import Policy
 from ophl7.domain.verdicts import Outcome
 from ophl7.engine.ruling import Ruling
@@ -14,7 +14,9 @@ from ophl7.hl7v2.rewrite import DropSegment, Edit, InsertAfter, rewrite
 from ophl7.hl7v2.rewrite import SetField as WriteField
 
 
-def render(message: Message, control_id: str, ruling: Ruling, patient: Patient | None, policy: Policy) -> bytes | None:
+def render(
+    message: Message, peer: Side, control_id: str, ruling: Ruling, patient: Patient | None, policy: Policy
+) -> bytes | None:
     """The body to send, None when it is the received bytes with our control id (the usual case: stored once).
 
     Raises Unwritable when an owner's value cannot be written in the message's charset.
@@ -24,7 +26,7 @@ def render(message: Message, control_id: str, ruling: Ruling, patient: Patient |
         edits += _owners_values(message, ruling)
         edits += _without_known_charges(ruling)
     if patient is not None:
-        edits += _owners_id(message, ruling, patient, policy)
+        edits += _owners_id(message, peer, ruling, patient, policy)
     return rewrite(message, control_id, edits) if edits else None
 
 
@@ -57,10 +59,13 @@ def _without_known_charges(ruling: Ruling) -> list[Edit]:
     ]
 
 
-def _owners_id(message: Message, ruling: Ruling, patient: Patient, policy: Policy) -> list[Edit]:
-    """The id by which the patients' owner knows him, when the sender named him only by its own (contract 4)."""
+def _owners_id(message: Message, peer: Side, ruling: Ruling, patient: Patient, policy: Policy) -> list[Edit]:
+    """The id by which the patients' owner knows him, when the other side named him without it (contract 4).
+
+    Nothing is supplied to what the owner says itself: by whichever id it names him, it leaves as it came.
+    """
     authority = policy.authority_of(policy.patient_authority)
-    if any(identifier.authority == authority for identifier in ruling.match.named.keys):
+    if peer == policy.patient_authority or any(one.authority == authority for one in ruling.match.named.keys):
         return []
     owned = patient.identifier_of(authority)
     pid = message.first("PID")

@@ -7,11 +7,8 @@ is read across two statements of one transaction. The engine's own connections n
 from __future__ import annotations
 
 import asyncio
-import re
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -26,13 +23,12 @@ from ophl7.domain.patient import Patient, Side
 from ophl7.engine.storage import DriftRow
 from ophl7.errors import StoreAway
 from ophl7.store.rows import appointment_from, charge_from, patient_from
+from ophl7.store.statements import statements
 
 # How many steps of SQLite's machine pass between two looks at the clock: some 0.1 ms.
 _STEPS = 2000
 _HEAD = 16384  # as in reads.sql
 
-_NAME = re.compile(r"^-- name: (?P<name>\w+)\n", re.MULTILINE)
-_COMMENT = re.compile(r"^--.*\n?", re.MULTILINE)
 
 Where = list[tuple[str, tuple[Any, ...]]]
 """Conditions, all of which must hold, each with its values."""
@@ -52,7 +48,7 @@ class SqliteReader:
         self._connection: aiosqlite.Connection | None = None
         self._lock = asyncio.Lock()
         self._closed = False
-        self._sql = _statements()
+        self._sql = statements("sqlite", "reads")
 
     async def close(self) -> None:
         """Closes the connection, after the read that runs. Idempotent."""
@@ -274,11 +270,3 @@ def _with_head(row: dict[str, Any]) -> dict[str, Any]:
     if head is not None and len(head) == _HEAD:
         row["head"] = head[: max(head.rfind(b"\r"), head.rfind(b"\n"), 0)]
     return row
-
-
-@cache
-def _statements() -> Mapping[str, str]:
-    """Every statement of reads.sql under its name, without comments."""
-    text = (files("ophl7.store") / "sql" / "sqlite" / "reads.sql").read_text("utf-8")
-    pieces = _NAME.split(text)[1:]
-    return {name: _COMMENT.sub("", body).strip().rstrip(";") for name, body in zip(pieces[::2], pieces[1::2], strict=True)}

@@ -22,6 +22,14 @@ def _json(value: object) -> str:
     return _JSON.encode(value)
 
 
+def _codes(codes: tuple[str, ...]) -> str:
+    """A JSON list of codes; nearly all are empty or plain, and need no encoder."""
+    if not codes:
+        return "[]"
+    joined = '","'.join(codes)
+    return f'["{joined}"]' if "".join(codes).isalnum() else _json(codes)
+
+
 def patient_row(patient: Patient) -> tuple[Any, ...]:
     """As `upsert_patient` takes it."""
     return (
@@ -85,9 +93,9 @@ def charge_row(charge: Charge, delivery: int | None) -> tuple[Any, ...]:
         charge.kind,
         charge.date,
         charge.procedure,
-        _json(charge.modifiers),
+        _codes(charge.modifiers),
         charge.units,
-        _json(charge.diagnoses),
+        _codes(charge.diagnoses),
         charge.amount,
         charge.visit,
         charge.content,

@@ -15,9 +15,9 @@ _COMMENT = re.compile(r"^--.*\n?", re.MULTILINE)
 
 
 @cache
-def statements(dialect: str) -> Mapping[str, str]:
-    """Every statement of `sql/<dialect>/queries.sql` under its name, without comments."""
-    text = (files("ophl7.store") / "sql" / dialect / "queries.sql").read_text("utf-8")
+def statements(dialect: str, file: str = "queries") -> Mapping[str, str]:
+    """Every statement of `sql/<dialect>/<file>.sql` under its name, without comments. `queries`: the road; `reads`: people."""
+    text = (files("ophl7.store") / "sql" / dialect / f"{file}.sql").read_text("utf-8")
     pieces = _NAME.split(text)[1:]
     return {name: _COMMENT.sub("", body).strip().rstrip(";") for name, body in zip(pieces[::2], pieces[1::2], strict=True)}
 
