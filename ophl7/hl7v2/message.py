@@ -155,17 +155,24 @@ class Message:
 
     def first(self, name: str) -> Segment | None:
         """The first segment called `name`."""
-        found = self._index().get(name)
-        return self._segment(found[0]) if found else None
+        names = self._names if self._names is not None else self._index()
+        found = names.get(name)
+        if found is None:
+            return None
+        segment = self._segments[found[0]]
+        return segment if segment is not None else self._segment(found[0])
 
     def lines_of(self, name: str) -> list[str]:
         """The raw text of every segment called `name`, in order, without splitting them into fields."""
-        lines = self.lines
-        return [lines[index] for index in self._index().get(name, ())]
+        names = self._names if self._names is not None else self._index()
+        found = names.get(name)
+        return [self.lines[index] for index in found] if found is not None else []
 
     def all(self, name: str) -> tuple[Segment, ...]:
         """Every segment called `name`, in order."""
-        return tuple([self._segment(index) for index in self._index().get(name, ())])
+        names = self._names if self._names is not None else self._index()
+        found = names.get(name)
+        return tuple([self._segment(index) for index in found]) if found is not None else ()
 
     def value(self, path: str) -> Value:
         """What stands at `path`: `PID-3[2].4.1`, `OBX[2]-5` (see Segment.value). Without an occurrence the first segment.
