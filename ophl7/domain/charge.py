@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from hashlib import blake2b
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ophl7.hl7v2 import timestamps
 from ophl7.hl7v2.message import Message, Segment
@@ -24,8 +24,7 @@ NEW, CREDIT = "CG", "CD"
 PAYMENT_TYPES = frozenset({"PY", "AJ", "CO"})
 
 
-@dataclass(frozen=True, slots=True)
-class ChargeLine:
+class ChargeLine(NamedTuple):
     """One FT1 as sent. amount: decimal text, "" when the receiver prices it. content: digest of what is billed.
 
     usable_id: whether FT1-2 names this charge and no other (#57). segments: positions of the FT1 and what belongs to it.
@@ -45,8 +44,7 @@ class ChargeLine:
     segments: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(NamedTuple):
     """One row of the ledger. message: journal id of its DFT; line: its place in it, from 0; subject: whose it is."""
 
     id: int

@@ -85,7 +85,7 @@ def named_patient(pid: Segment | None, default_authority: str) -> NamedPatient:
 
 
 def deletes_key(pid: Segment | None) -> bool:
-    """Whether a PID carries the delete indicator in place of a key id (#11): PID-3 of a key type, or PID-2 where PID-3 is empty."""
+    """Whether a PID carries the delete indicator in place of a key id (#11): in PID-3, or in PID-2 where PID-3 is empty."""
     if pid is None:
         return False
     for repetition in pid.repetitions(3) or pid.repetitions(2):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 
 from ophl7.domain.changes import SetField
 from ophl7.domain.policy import Policy
-from ophl7.domain.verdicts import hold
+from ophl7.domain.verdicts import Verdict, hold
 from ophl7.engine.arrival import Arrival, collect_keys, read_held
 from ophl7.engine.effects import Effects
 from ophl7.engine.judging import Judge, describe, record_scope
@@ -128,19 +129,22 @@ def headline(ruling: Ruling) -> tuple[str, str, str]:
 
 def detail(ruling: Ruling, deliveries: Sequence[DeliveryRow]) -> str:
     """The provenance row: each change with its verdict, each copy with its destination. JSON, for the journal only."""
-    changes: list[list[str]] = []
+    pieces: list[str] = []
     for judged in ruling.judged:
-        change, verdict = judged.change, judged.verdict
-        path = change.path if isinstance(change, SetField) else ""
-        if verdict is None:
-            changes.append([change.kind, path, "apply"])
-        else:
-            changes.append([change.kind, path, verdict.outcome.name.lower(), verdict.row, verdict.code, verdict.text])
-    found: dict[str, object] = {"changes": changes}
+        change = judged.change
+        pieces.append(_change_line(change.kind, change.path if isinstance(change, SetField) else "", judged.verdict))
+    found = f'{{"changes":[{",".join(pieces)}]'
     if deliveries:
-        found["deliveries"] = [[row.id, row.destination, row.control_id] for row in deliveries]
+        found += f',"deliveries":{_JSON.encode([[row.id, row.destination, row.control_id] for row in deliveries])}'
     if ruling.conditions:
-        found["waits_for"] = list(ruling.conditions)
+        found += f',"waits_for":{_JSON.encode(list(ruling.conditions))}'
     if ruling.warnings:
-        found["warnings"] = [[verdict.row, verdict.code, verdict.text] for verdict in ruling.warnings]
-    return _JSON.encode(found)
+        found += f',"warnings":{_JSON.encode([[verdict.row, verdict.code, verdict.text] for verdict in ruling.warnings])}'
+    return found + "}"
+
+
+@lru_cache(maxsize=1024)  # a day's verdicts are few: the encoder would cost more than all the judging of a simple message
+def _change_line(kind: str, path: str, verdict: Verdict | None) -> str:
+    if verdict is None:
+        return _JSON.encode([kind, path, "apply"])
+    return _JSON.encode([kind, path, verdict.outcome.name.lower(), verdict.row, verdict.code, verdict.text])

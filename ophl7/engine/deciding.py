@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from ophl7.domain.patient import Side
 from ophl7.domain.policy import Policy
@@ -27,12 +27,11 @@ from ophl7.hl7v2.message import Message
 DUPLICATE_WINDOW = 7 * 24 * 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What became of a message, for its answer, for logs and metrics: nothing of a patient but in `answer`.
 
-    answer: the bytes to send back, None for no answer. failed: the key of the hold of a part that failed. subject: a number that
-    is the same for all messages of a patient or block, for counting only.
+    answer: the bytes to send back, None for no answer. failed: the key of the hold of a part that failed. subject: a number
+    that is the same for all messages of a patient or block, for counting only.
     """
 
     message: int
@@ -51,8 +50,7 @@ class Decision:
     subject: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(NamedTuple):
     """What the journal says of one message besides what came. The fields are those of JournalRow and Decision."""
 
     number: int
@@ -185,7 +183,7 @@ class Decider:
         decision = self._enter(uow, arrival, entry)
         if effects is None or not effects.cleared:
             return decision
-        return replace(decision, released=await self._custody.release(uow, effects.cleared, at))
+        return decision._replace(released=await self._custody.release(uow, effects.cleared, at))
 
     @staticmethod
     def _count_charges(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from ophl7.domain.appointment import Appointment
 from ophl7.domain.changes import Stream
@@ -44,8 +44,7 @@ class Keys:
         return bool(self.controls or self.identifiers or self.appointments or self.charges or self.last or self.held)
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """An earlier message: the last one with that control id and digest, or the last one of its lane.
 
     answer: the bytes it was answered with, None for none.
@@ -122,8 +121,8 @@ def takes_over(state: State, holder: int | None, appointment: Appointment, refer
     return (ours, appointment.id) > (theirs, known.id)
 
 
-@dataclass(frozen=True, slots=True)
-class JournalRow:
+# The rows that every message makes are tuples: a frozen dataclass costs four times as much to make.
+class JournalRow(NamedTuple):
     """One message as it came and what was decided. start, end: the member's place in `raw` when the frame held several.
 
     detail: JSON of what the rules said and what changed: the one provenance row of the message.
@@ -161,8 +160,7 @@ class JournalUpdate:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryRow:
+class DeliveryRow(NamedTuple):
     """One copy for a destination. body: None when it is the journal's bytes with our control id."""
 
     id: int

@@ -87,6 +87,8 @@ class UnitOfWork:
         self._by_block: dict[str, list[int]] = {}
         self._by_message: dict[int, list[int]] = {}
         self._log: list[tuple[dict[Any, Any], Any, Any]] = []
+        self._fresh: dict[tuple[int, Any], int] = {}  # writes of keys that were not there: (table, key) -> place in the log
+        self._loaded = False
 
     # -- loading ------------------------------------------------------------------------------------------------------
 
@@ -124,6 +126,12 @@ class UnitOfWork:
 
     def _merge(self, loaded: State) -> None:
         """What this batch has written already wins over what the store still holds."""
+        if not self._loaded and not self._log:  # the batch's own load
+            self._loaded = True
+            self.state = loaded
+            for row in loaded.holds.values():
+                self._index_hold(row)
+            return
         state = self.state
         for name in ("controls", "aliases", "patients", "appointments", "appointment_rows", "charges", "last", "held"):
             ours: dict[Any, Any] = getattr(state, name)
@@ -147,10 +155,9 @@ class UnitOfWork:
 
     def _load_under(self, table: dict[K, V], key: K, value: V) -> None:
         """What an undo would find under a write of this batch, where the key was not loaded when it was written."""
-        for position, (written, name, old) in enumerate(self._log):
-            if old is _ABSENT and written is table and name == key:
-                self._log[position] = (table, key, value)
-                return
+        position = self._fresh.pop((id(table), key), None)
+        if position is not None:
+            self._log[position] = (table, key, value)
 
     # -- undo ---------------------------------------------------------------------------------------------------------
 
@@ -166,6 +173,7 @@ class UnitOfWork:
             table, key, old = log.pop()
             if old is _ABSENT:
                 del table[key]
+                self._fresh.pop((id(table), key), None)
             else:
                 table[key] = old
         for name, length in zip(_LISTS, mark[1:], strict=True):
@@ -173,7 +181,10 @@ class UnitOfWork:
 
     def put(self, table: dict[K, V], key: K, value: V) -> None:
         """A dictionary write that can be undone."""
-        self._log.append((table, key, table.get(key, _ABSENT)))
+        old = table.get(key, _ABSENT)
+        if old is _ABSENT:
+            self._fresh[id(table), key] = len(self._log)
+        self._log.append((table, key, old))
         table[key] = value
 
     def drop(self, table: dict[K, V], key: K) -> None:

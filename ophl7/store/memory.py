@@ -178,19 +178,19 @@ class MemoryStore:
         self.journal.update({row.id: row for row in rows.journal})
         for update in rows.updates:
             row = self.journal[update.id]
-            self.journal[update.id] = replace(
-                row, state=update.state, subject=update.subject, row=update.row, reason=update.reason, detail=update.detail
+            self.journal[update.id] = row._replace(
+                state=update.state, subject=update.subject, row=update.row, reason=update.reason, detail=update.detail
             )
         self.appointments.update(rows.appointments)
         for charge, delivery in rows.charges:
             known = self.charges.get((charge.message, charge.line))
-            kept = charge if known is None else replace(known[0], subject=charge.subject, state=charge.state)
+            kept = charge if known is None else known[0]._replace(subject=charge.subject, state=charge.state)
             self.charges[charge.message, charge.line] = (kept, delivery)
         for moved in rows.charge_updates:
             known = self.charges.get((moved.message, moved.line))
             if known is not None:
                 self.charges[moved.message, moved.line] = (
-                    replace(known[0], state=moved.state, subject=moved.subject),
+                    known[0]._replace(state=moved.state, subject=moved.subject),
                     moved.delivery,
                 )
         self.holds.update({row.id: row for row in rows.holds})
@@ -200,7 +200,7 @@ class MemoryStore:
         self.deliveries.update({row.id: row for row in rows.deliveries})
         for mark in rows.marks:
             self.marks[mark.id] = mark
-            self.deliveries[mark.id] = replace(self.deliveries[mark.id], state=mark.state)
+            self.deliveries[mark.id] = self.deliveries[mark.id]._replace(state=mark.state)
         self.drift += rows.drift
         self.audit += rows.audit
 

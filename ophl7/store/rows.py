@@ -30,13 +30,21 @@ def _codes(codes: tuple[str, ...]) -> str:
     return f'["{joined}"]' if "".join(codes).isalnum() else _json(codes)
 
 
+def _identifiers(patient: Patient) -> str:
+    """A JSON list of [authority, id, type]; most are plain."""
+    parts = [part for one in patient.identifiers for part in (one.authority, one.value, one.type)]
+    if not "".join(parts).isalnum():
+        return _json([[one.authority, one.value, one.type] for one in patient.identifiers])
+    return "[" + ",".join([f'["{one.authority}","{one.value}","{one.type}"]' for one in patient.identifiers]) + "]"
+
+
 def patient_row(patient: Patient) -> tuple[Any, ...]:
     """As `upsert_patient` takes it."""
     return (
         patient.id,
         patient.subject,
         patient.lane,
-        _json([[one.authority, one.value, one.type] for one in patient.identifiers]),
+        _identifiers(patient),
         _json(dict(patient.fields)),
         patient.created_at,
         patient.message,

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any, TypeVar
 
 from ophl7.engine.storage import Counters, Keys, OpenDelivery, Rows, State
@@ -30,7 +31,7 @@ _SETTINGS = (
     "PRAGMA foreign_keys = OFF",  # the engine gives parents before children; the checks would read a page for each
     "PRAGMA cache_size = -65536",
     "PRAGMA temp_store = MEMORY",
-    "PRAGMA busy_timeout = 5000",
+    "PRAGMA busy_timeout = 0",  # who waits for a lock, and where, is ours to say: never the event loop
 )
 
 # Errors that say that these rows cannot be written, not that the disk cannot.
@@ -46,6 +47,13 @@ _OUR_FAULT = (
 )
 
 T = TypeVar("T")
+
+# Up to this many messages the statements run on the event loop and only the COMMIT, which waits for the disk, in the thread:
+# each statement in a thread hands the interpreter's lock over and back. docs/decisions/ has the figures.
+FEW_MESSAGES = 32
+
+# How long a commit waits for somebody else's write lock before the database counts as away.
+LOCK_SECONDS = 5.0
 
 _PREFIX_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
@@ -122,21 +130,62 @@ class SqliteStore:
         """One transaction, synced. Raises StoreAway, StoreRefused."""
         if not rows:
             return
-        await self._in_thread(lambda: self._commit(rows))
+        if len(rows.journal) <= FEW_MESSAGES and self._begin_at_once():
+            _guarded(lambda: self._write(rows))
+            await self._in_thread(self._finish)
+        else:
+            await self._in_thread(lambda: self._commit(rows))
         self._open_holds += len(rows.holds) - len(rows.closed_holds)
 
     def _commit(self, rows: Rows) -> None:
+        self._begin()
+        self._write(rows)
+        self._finish()
+
+    def _begin_at_once(self) -> bool:
+        """Begins if nobody else holds the write lock; the event loop never waits for one."""
+        try:
+            _guarded(self._present).execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        return True
+
+    def _begin(self) -> None:
+        """Waits for somebody's write lock (a person's shell, a backup) for as long as that is reasonable."""
         connection = self._present()
-        connection.execute("BEGIN IMMEDIATE")
+        deadline = monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                if connection.in_transaction or monotonic() > deadline:
+                    raise
+                sleep(0.01)
+            else:
+                return
+
+    def _write(self, rows: Rows) -> None:
+        connection = self._present()
         try:
             for name, values in writes(rows):
                 connection.executemany(self._sql[name], values)
+        except BaseException:
+            self._roll_back(connection)
+            raise
+
+    def _finish(self) -> None:
+        connection = self._present()
+        try:
             connection.execute("COMMIT")
         except BaseException:
-            if connection.in_transaction:
-                with suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")
+            self._roll_back(connection)
             raise
+
+    @staticmethod
+    def _roll_back(connection: sqlite3.Connection) -> None:
+        if connection.in_transaction:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
 
     def _present(self) -> sqlite3.Connection:
         """A database file that was removed or replaced under us takes no more writes: they would be lost with it."""
