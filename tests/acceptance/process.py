@@ -48,7 +48,8 @@ class Served:
         found = _LISTENS.findall(self.output)
         if len(found) != 2:
             raise Broken(self.output)
-        self.addresses = {side: (host, int(port)) for side, (host, port) in zip(("pm", "emr"), found, strict=True)}
+        pm, emr = ((host, int(port)) for host, port in found)
+        self.addresses = {"pm": pm, "emr": emr}
 
     async def kill(self) -> None:
         """SIGKILL: nothing of it runs any more when this returns."""

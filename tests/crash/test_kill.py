@@ -72,10 +72,10 @@ async def test_kill_9_under_load_loses_nothing_and_doubles_nothing(tmp_path: Pat
     resent = sum(worker.resent for worker in workers)
     with capsys.disabled():
         print(
-            f"\ncrash: {ROUNDS} rounds in {time.monotonic() - began:.1f} s, seed {seed}: {found.messages} messages acknowledged "
-            f"({resent} sent again), {found.deliveries} copies ({found.repeated} delivered again), lost {len(found.lost)}, "
-            f"doubled {len(found.doubled)}, out of order {len(found.out_of_order)}, altered {len(found.altered)}, "
-            f"invented {len(found.invented)}"
+            f"\ncrash: {ROUNDS} rounds in {time.monotonic() - began:.1f} s, seed {seed}: {found.messages} messages "
+            f"acknowledged ({resent} sent again), {found.deliveries} copies ({found.repeated} delivered again), "
+            f"lost {len(found.lost)}, doubled {len(found.doubled)}, out of order {len(found.out_of_order)}, "
+            f"altered {len(found.altered)}, invented {len(found.invented)}"
         )
     assert [control_id for worker in workers for control_id in worker.refused] == []
     assert found.clean, found.first()
