@@ -14,8 +14,9 @@ from ipaddress import ip_address
 from typing import TextIO
 
 from ophl7 import __version__
-from ophl7.broker import SIDES, Broker, Listening
+from ophl7.broker import Broker, Listening
 from ophl7.extend.loading import Loaded
+from ophl7.links import SIDES
 from ophl7.observe.logs import LibraryLines, loop_faults, make_log
 from ophl7.settings import Settings
 

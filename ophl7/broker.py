@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from ophl7 import __version__
@@ -30,6 +31,7 @@ from ophl7.engine.tripwire import Tripwire
 from ophl7.engine.unit_of_work import Ids
 from ophl7.errors import StoreAway
 from ophl7.extend.loading import Loaded, load_parts
+from ophl7.links import SIDES, add_link_gauges, describe_links
 from ophl7.mllp.listener import Listener
 from ophl7.mllp.sender import MllpSender
 from ophl7.mllp.session import Limits
@@ -43,12 +45,16 @@ from ophl7.settings import PeerSettings, Settings
 from ophl7.store.reader import SqliteReader
 from ophl7.store.sqlite import SqliteStore
 
-SIDES: tuple[Side, Side] = ("pm", "emr")
-
 # What one handler or rule may take before it is broken off (#95). Real ones take microseconds.
 HANDLER_SECONDS = 2.0
 
 _DISK_CHECK_SECONDS = 5.0
+
+# Why nothing is taken, in the words of /readyz.
+_CLOSED = {
+    "store": "the database cannot be written; messages are not taken until it can",
+    "disk": "the disk is nearly full; messages are not taken until there is room",
+}
 _AUDIT_SECONDS = 5.0
 
 
@@ -317,43 +323,20 @@ class Broker:
 
     def _watch_over(self) -> None:
         """Readiness and the gauges."""
-        closed: dict[str, str] = {
-            "store": "the database cannot be written; messages are not taken until it can",
-            "disk": "the disk is nearly full; messages are not taken until there is room",
-        }
-        for reason, words in closed.items():
-            self.health.add(reason, lambda reason=reason, words=words: words if reason in self.engine.closed_for else None)  # type: ignore[misc]
+        for reason, words in _CLOSED.items():
+            self.health.add(reason, partial(self._closed_for, reason, words))
         self.health.add("listeners", self._listener_trouble)
         self.health.add("draining", lambda: "the broker is stopping" if self._draining else None)
-        metrics, lag = self.metrics, LoopLag(self.clock.monotonic)
+        lag = LoopLag(self.clock.monotonic)
         self._own(lag.run(), "loop lag")
-        metrics.gauge(
-            "ophl7_connections",
-            "Open connections of a peer.",
-            ("listener",),
-            lambda: {(side,): float(one.connections) for side, one in self.listeners.items()},
+        self.metrics.gauge(
+            "ophl7_event_loop_lag_seconds", "Worst delay of the event loop since the last scrape.", (), lag.reading
         )
-        statuses: Callable[[], dict[Side, Any]] = lambda: {side: box.status for side, box in self.outboxes.items()}  # noqa: E731
-        metrics.gauge(
-            "ophl7_queue_depth",
-            "Deliveries that wait.",
-            ("queue",),
-            lambda: {(side,): float(status.queued) for side, status in statuses().items()},
-        )
-        metrics.gauge(
-            "ophl7_queue_oldest_age_seconds",
-            "Age of the oldest delivery that waits.",
-            ("queue",),
-            lambda: {(side,): status.oldest_seconds or 0.0 for side, status in statuses().items()},
-        )
-        metrics.gauge(
-            "ophl7_dead_letters",
-            "Deliveries that wait for a person.",
-            ("queue",),
-            lambda: {(side,): float(status.parked) for side, status in statuses().items()},
-        )
-        metrics.gauge("ophl7_event_loop_lag_seconds", "Worst delay of the event loop since the last scrape.", (), lag.reading)
-        metrics.gauge("ophl7_alarm", "Alarms that ring.", ("kind",), self.alarms.reading)
+        self.metrics.gauge("ophl7_alarm", "Alarms that ring.", ("kind",), self.alarms.reading)
+        add_link_gauges(self.metrics, self.listeners, self.outboxes)
+
+    def _closed_for(self, reason: str, words: str) -> str | None:
+        return words if reason in self.engine.closed_for else None
 
     @property
     def web_address(self) -> str:
@@ -374,27 +357,7 @@ class Broker:
 
     def links(self) -> list[dict[str, Any]]:
         """Both links, as the API and the console show them."""
-        found: list[dict[str, Any]] = []
-        for side in SIDES:
-            listener, status, peer = self.listeners.get(side), self.outboxes[side].status, self.settings.peer(side)
-            found.append(
-                {
-                    "peer": side,
-                    "listener": {
-                        "address": ":".join(map(str, listener.address)) if listener is not None else None,
-                        "connections": listener.connections if listener is not None else 0,
-                    },
-                    "destination": {
-                        "url": str(peer.url) if peer.url is not None else None,
-                        "state": status.state,
-                        "queued": status.queued,
-                        "oldest_seconds": status.oldest_seconds,
-                        "parked": status.parked,
-                        "last_error": status.last_error,
-                    },
-                }
-            )
-        return found
+        return describe_links(self.settings, self.listeners, self.outboxes)
 
     # -- stop ---------------------------------------------------------------------------------------------------------
 
