@@ -1,4 +1,8 @@
-"""`ophl7 listen`: a receiver for trying things out. It keeps nothing and answers everything the same."""
+"""`ophl7 listen`: a receiver for trying things out. It keeps nothing and answers everything the same.
+
+hl7.mllp carries it, not our own listener: what we deliver is tried against an implementation that is not ours
+(docs/decisions/0001). So it is stricter than the broker: what is no whole VT ... FS CR is told, and its connection closed.
+"""
 
 from __future__ import annotations
 
@@ -10,25 +14,23 @@ from itertools import count
 from typing import Literal, cast
 
 import click
+from hl7.mllp import HL7StreamReader, HL7StreamWriter, InvalidBlockError, start_hl7_server
 
 from ophl7.cli import loop
 from ophl7.cli.exits import Exit
 from ophl7.cli.text import visible
+from ophl7.cli.wire import FILLER, LIMIT, close
 from ophl7.clock import SystemClock
-from ophl7.engine.ports import Clock, Envelope
-from ophl7.errors import LinkDown, SettingsError
+from ophl7.engine.ports import Clock
+from ophl7.errors import LinkDown
 from ophl7.hl7v2 import ack, batch
 from ophl7.hl7v2.header import Header, read_header
-from ophl7.mllp.listener import Listener
-from ophl7.mllp.session import Limits
-
-_MAX_BYTES = 64 * 1024 * 1024
 
 Answer = Literal["AA", "AE", "AR"]
 
 
 class Receiver:
-    """Prints a line for each message and answers it at once; implements `engine.ports.Intake`."""
+    """Prints a line for each message and says what to answer. No socket."""
 
     def __init__(self, answer: Answer, clock: Clock, *, as_json: bool) -> None:
         self._answer: Answer = answer
@@ -36,24 +38,23 @@ class Receiver:
         self._as_json = as_json
         self._numbers = count(1)
 
-    def offer(self, envelope: Envelope) -> bool:
-        """Prints and answers; always takes it."""
-        if envelope.damage is not None:
-            self._print("(damaged)", "", len(envelope.payload))
-            envelope.session.answer(self._ack(None) if envelope.damage.answer else None)
-            return True
-        found = batch.split(envelope.payload)
-        answers = [self._one(envelope.payload[start:end]) for start, end in found.members]
+    def take(self, block: bytes) -> bytes | None:
+        """Prints every message of a block, and returns the answer to it; None when none is due."""
+        found = batch.split(block)
+        answers = [self._one(block[start:end]) for start, end in found.members]
         acks = [answer for answer in answers if answer is not None]
         if found.envelope != "none":
-            head = envelope.payload[slice(*found.head)]
-            envelope.session.answer(ack.batch(head, acks, self._next_id(), self._clock.now(), UTC))
-        else:
-            envelope.session.answer(b"".join(acks) or None)
-        return True
+            return ack.batch(block[slice(*found.head)], acks, self._next_id(), self._clock.now(), UTC)
+        return b"".join(acks) or None
 
-    def connected(self, peer: str) -> None:
-        """Nothing waits to be delivered here."""
+    def damaged(self, block: bytes | None) -> bytes | None:
+        """Prints that a block cannot be read, and returns the answer to it; None when none is due.
+
+        block: what there is of it, None where hl7.mllp has thrown it away. An FS inside is answered AR; a VT inside or a
+        missing end is not: that answer would be taken for the next message's (decisions #90b).
+        """
+        self._print("(damaged)", "", None if block is None else len(block))
+        return self._ack(None) if block is not None and b"\x1c" in block and b"\x0b" not in block else None
 
     def _one(self, message: bytes) -> bytes | None:
         header = read_header(message)
@@ -69,35 +70,133 @@ class Receiver:
     def _next_id(self) -> str:
         return f"LISTEN{next(self._numbers)}"
 
-    def _print(self, event: str, control_id: str, size: int) -> None:
+    def _print(self, event: str, control_id: str, size: int | None) -> None:
         if self._as_json:
             click.echo(json.dumps({"event": visible(event), "control_id": visible(control_id), "bytes": size}))
         else:
-            click.echo(f"{visible(event)} {visible(control_id) or '-'} {size} bytes")
+            click.echo(f"{visible(event)} {visible(control_id) or '-'} {'?' if size is None else size} bytes")
 
 
-class Talk:
-    """Tells on standard error who comes and goes; implements `mllp.session.ListenerObserver`."""
+class Reception:
+    """The listening socket and the connections to it. `start`, wait for `ended`, `close`.
 
-    def opened(self, peer: str, number: int, remote: str) -> None:
-        """A connection was accepted."""
-        click.echo(f"{peer} connection {number} from {remote}", err=True)
+    hl7.mllp keeps no hold of the task that it makes for a connection: when that task fails, the socket stays open and silent.
+    So the tasks are ours, each closes its connection whatever happens, and the first one that fails ends the reception.
+    """
 
-    def closed(self, peer: str, number: int, reason: str) -> None:
-        """A connection is gone."""
-        click.echo(f"{peer} connection {number} closed ({reason})", err=True)
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._numbers = count(1)
+        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._server: asyncio.Server | None = None
+        self._closing = False
 
-    def refused(self, peer: str, reason: str, remote: str) -> None:
-        """A connection was not accepted."""
-        click.echo(f"{peer} connection from {remote} not accepted ({reason})", err=True)
+    async def start(self, host: str, port: int) -> tuple[str, int]:
+        """Listens; host and port, which 0 leaves to the system. Raises OSError."""
+        server: asyncio.Server = await start_hl7_server(self._connected, host or None, port, limit=LIMIT)
+        self._server = server
+        return host, server.sockets[0].getsockname()[1]
 
-    def junk(self, peer: str, number: int, count: int) -> None:
-        """Bytes outside of frames were skipped."""
-        click.echo(f"{peer} connection {number}: {count} bytes outside of MLLP blocks", err=True)
+    def stop(self) -> None:
+        """Ends the reception from outside."""
+        if not self._ended.done():
+            self._ended.set_result(None)
 
-    def stalled(self, peer: str, number: int, what: str) -> None:
-        """The time limit ran out."""
-        click.echo(f"{peer} connection {number}: stalled ({what})", err=True)
+    async def ended(self) -> None:
+        """Waits for `stop`. Raises what made a connection's task fail."""
+        await self._ended
+
+    async def close(self) -> None:
+        """Closes the socket and every connection; what was answered goes out first. Idempotent."""
+        self._closing = True
+        self._ended.cancel()  # nobody waits any more: what fails while closing is told by the loop
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _connected(self, reader: HL7StreamReader, writer: HL7StreamWriter) -> None:
+        if self._closing:  # accepted just before
+            writer.transport.abort()
+            return
+        task = asyncio.get_running_loop().create_task(self._converse(reader, writer, next(self._numbers)))
+        self._tasks.add(task)
+        task.add_done_callback(self._conversed)
+
+    def _conversed(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is None:
+            return
+        if self._ended.done():
+            task.get_loop().call_exception_handler({"message": "a connection failed", "exception": error, "task": task})
+        else:
+            self._ended.set_exception(error)
+
+    async def _converse(self, reader: HL7StreamReader, writer: HL7StreamWriter, number: int) -> None:
+        reason = "stopped"
+        try:
+            click.echo(f"test connection {number} from {_remote(writer)}", err=True)
+            reason = await self._read_all(reader, writer)
+        finally:
+            await close(writer)
+            click.echo(f"test connection {number} closed ({reason})", err=True)
+
+    async def _read_all(self, reader: HL7StreamReader, writer: HL7StreamWriter) -> str:
+        """Answers block after block; why it ended."""
+        while True:
+            try:
+                block: bytes = await reader.readblock()
+            except asyncio.IncompleteReadError as error:
+                return self._broken_off(error.partial)
+            except InvalidBlockError:
+                self._receiver.damaged(None)
+                return "bytes before the VT of a block; the broker skips them, this test receiver does not"
+            except ValueError:
+                self._receiver.damaged(None)
+                return f"a block of more than {LIMIT // 2**20} MiB"
+            except OSError:
+                return "lost"
+            # hl7.mllp looks for FS CR only; two blocks of which the first lost its CR come out as one.
+            bad = b"\x0b" in block or b"\x1c" in block
+            answer = self._receiver.damaged(block) if bad else self._receiver.take(block)
+            if answer is not None and not await _write(writer, answer):
+                return "lost"
+            if bad:
+                return "a VT or FS byte inside a block; is the CR after an FS missing?"
+
+    def _broken_off(self, partial: bytes) -> str:
+        rest = partial.lstrip(FILLER)
+        if not rest:
+            return "peer"
+        if not rest.startswith(b"\x0b"):
+            return f"peer; {len(rest)} bytes outside of MLLP blocks"
+        # No answer, even where only the CR is missing: the sender has gone.
+        self._receiver.damaged(rest[1:])
+        return "peer, in a block that has no FS CR at its end"
+
+
+async def _write(writer: HL7StreamWriter, answer: bytes) -> bool:
+    """False when the sender has gone meanwhile."""
+    if writer.is_closing():  # asked first: uvloop raises RuntimeError where asyncio only warns
+        return False
+    try:
+        writer.writeblock(answer)
+        await writer.drain()
+    except OSError:
+        return False
+    return True
+
+
+def _remote(writer: HL7StreamWriter) -> str:
+    peername = writer.get_extra_info("peername")
+    host, port = (peername[0], peername[1]) if peername else ("", 0)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @click.command()
@@ -112,17 +211,17 @@ def command(host: str, port: int, answer: str, as_json: bool) -> int:
 
 
 async def _listen(receiver: Receiver, host: str, port: int) -> int:
-    listener = Listener("test", host, port, Limits(max_bytes=_MAX_BYTES), (), receiver, SystemClock(), Talk())
+    reception = Reception(receiver)
     try:
-        await listener.start()
-    except SettingsError as error:
+        bound_host, bound_port = await reception.start(host, port)
+    except OSError as error:
         raise LinkDown("refused", f"cannot listen on {host}:{port}; is another program using it?") from error
-    stop = asyncio.Event()
     running = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
-        running.add_signal_handler(name, stop.set)
-    bound_host, bound_port = listener.address
+        running.add_signal_handler(name, reception.stop)
     click.echo(f"Listening on {bound_host}:{bound_port}. Try: ophl7 send FILE --to mllp://{bound_host}:{bound_port}", err=True)
-    await stop.wait()
-    await listener.drain(1.0)
+    try:
+        await reception.ended()
+    finally:
+        await reception.close()
     return Exit.OK

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import pytest
 
 from ophl7.cli.listen import Receiver
-from ophl7.engine.ports import Damage, Envelope
+
+A08 = b"MSH|^~\\&|A|B|C|D|20260101||ADT^A08|%d|P|2.5\r"
 
 
 class StoppedClock:
@@ -18,46 +20,48 @@ class StoppedClock:
         return 0.0
 
 
-class Session:
-    peer = "test"
-    number = 1
-
-    def __init__(self) -> None:
-        self.answers: list[bytes | None] = []
-
-    def answer(self, payload: bytes | None) -> None:
-        self.answers.append(payload)
-
-    def abandon(self) -> None:
-        raise AssertionError("a test receiver has no trouble of its own")
+@pytest.fixture
+def receiver() -> Receiver:
+    return Receiver("AA", StoppedClock(), as_json=False)
 
 
-def answered(payload: bytes, damage: Damage | None = None) -> bytes | None:
-    session = Session()
-    assert Receiver("AA", StoppedClock(), as_json=False).offer(Envelope("test", session, payload, 0.0, damage))
-    (answer,) = session.answers
-    return answer
-
-
-def test_an_acknowledgment_is_never_answered(capsys: pytest.CaptureFixture[str]) -> None:
-    assert answered(b"MSH|^~\\&|||||||ACK^A08|9|P|2.5\rMSA|AA|1\r") is None
+def test_an_acknowledgment_is_never_answered(receiver: Receiver, capsys: pytest.CaptureFixture[str]) -> None:
+    assert receiver.take(b"MSH|^~\\&|||||||ACK^A08|9|P|2.5\rMSA|AA|1\r") is None
     assert capsys.readouterr().out.startswith("ACK^A08 9 ")
 
 
-def test_what_is_no_hl7_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert b"MSA|AR|" in (answered(b"hello") or b"")
-    assert capsys.readouterr().out == "(no MSH) - 5 bytes\n"
+@pytest.mark.parametrize("block", [b"hello", b""])
+def test_what_is_no_hl7_is_refused(receiver: Receiver, block: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    assert b"MSA|AR|" in (receiver.take(block) or b"")
+    assert capsys.readouterr().out == f"(no MSH) - {len(block)} bytes\n"
 
 
-def test_a_damaged_frame_gets_the_answer_that_is_due(capsys: pytest.CaptureFixture[str]) -> None:
-    assert b"MSA|AR|" in (answered(b"MSH|", Damage("fs_inside", answer=True)) or b"")
-    assert answered(b"MSH|", Damage("cut_off", answer=False)) is None
-    assert capsys.readouterr().out == "(damaged) - 4 bytes\n" * 2
+def test_a_block_with_an_fs_inside_is_refused(receiver: Receiver, capsys: pytest.CaptureFixture[str]) -> None:
+    assert b"MSA|AR|" in (receiver.damaged(b"MSH|\x1cx") or b"")
+    assert capsys.readouterr().out == "(damaged) - 6 bytes\n"
 
 
-def test_several_messages_in_a_frame_get_an_answer_each(capsys: pytest.CaptureFixture[str]) -> None:
-    one = b"MSH|^~\\&|A|B|C|D|20260101||ADT^A08|%d|P|2.5\r"
-    answer = answered(one % 1 + one % 2) or b""
+@pytest.mark.parametrize("block", [b"MSH|", A08 % 1 + b"\x1c\x0b" + A08 % 2, None])
+def test_half_a_block_and_two_in_one_get_no_answer(receiver: Receiver, block: bytes | None) -> None:
+    assert receiver.damaged(block) is None
+
+
+def test_a_size_that_nobody_knows_is_not_made_up(capsys: pytest.CaptureFixture[str]) -> None:
+    Receiver("AA", StoppedClock(), as_json=False).damaged(None)
+    Receiver("AA", StoppedClock(), as_json=True).damaged(None)
+    text, data = capsys.readouterr().out.splitlines()
+    assert text == "(damaged) - ? bytes"
+    assert json.loads(data) == {"event": "(damaged)", "control_id": "", "bytes": None}
+
+
+def test_several_messages_in_a_block_get_an_answer_each(receiver: Receiver, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = receiver.take(A08 % 1 + A08 % 2) or b""
     assert answer.count(b"MSA|AA|") == 2
     assert answer.index(b"MSA|AA|1") < answer.index(b"MSA|AA|2")
     assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_the_envelope_of_a_batch_is_answered_even_where_its_members_are_not(receiver: Receiver) -> None:
+    answer = receiver.take(b"BHS|^~\\&|A|B|C|D\rMSH|^~\\&|||||||ACK|9|P|2.5\rMSA|AA|1\rBTS|1\r") or b""
+    assert answer.startswith(b"BHS|")
+    assert b"MSA|" not in answer

@@ -32,7 +32,7 @@ class Running:
 
 
 @contextmanager
-def listening(*options: str) -> Iterator[Running]:
+def listening(*options: str, end: signal.Signals = signal.SIGTERM) -> Iterator[Running]:
     with subprocess.Popen(
         [*OPHL7, "listen", "--port", "0", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as child:
@@ -43,7 +43,7 @@ def listening(*options: str) -> Iterator[Running]:
         try:
             yield running
         finally:
-            child.send_signal(signal.SIGTERM)
+            child.send_signal(end)
             running.output, _ = child.communicate(timeout=30)
     assert child.returncode == Exit.OK
 
@@ -77,6 +77,29 @@ def test_a_batch_is_answered_member_by_member(tmp_path: Path, capsys: pytest.Cap
     with listening() as receiver:
         assert cli.run(["send", str(batch), "--to", receiver.url]) == Exit.OK
     assert capsys.readouterr().out.splitlines() == ["AA ID1", "AA ID2"]
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_the_receiver_ends_in_peace_while_somebody_is_connected(end: signal.Signals) -> None:
+    with listening(end=end) as receiver:
+        host, port = receiver.url.removeprefix("mllp://").split(":")
+        connection = socket.create_connection((host, int(port)), timeout=30)
+        connection.sendall(b"\x0b" + ONE + b"\x1c\r\x0bMSH|")
+        assert b"MSA|AA|ID1" in connection.recv(4096)
+    with connection:
+        assert connection.recv(4096) == b""
+    assert receiver.output == f"ADT^A08 ID1 {len(ONE)} bytes\n"
+
+
+def test_a_message_that_no_block_can_hold_is_refused_before_anything_is_sent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "bad.hl7"
+    bad.write_bytes(ONE.replace(b"7050", b"70\x1c50"))
+    with listening() as receiver:
+        assert cli.run(["send", str(bad), "--to", receiver.url]) == Exit.USAGE
+    assert "cannot travel in an MLLP block" in capsys.readouterr().err
+    assert receiver.output == ""
 
 
 def test_nobody_there_is_status_3_and_says_how_far_it_came(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
