@@ -56,12 +56,11 @@ class Judge:
     async def _by_header(self, uow: UnitOfWork, message: Message, context: Context, ruling: Ruling) -> bool:
         """Whether the header settles it: refused, on the ignore list, or nobody's event (#55, #56, #80 to #82)."""
         plan = self._router.plan(message.event)
-        for verdict in (
-            judge_header(message, self._policy),
-            await self._verdict(uow, self._router.rules_for(Receive.kind), Receive(known=bool(plan)), context),
-        ):
-            if verdict is not None:
-                ruling.note(verdict)
+        header = judge_header(message, self._policy)
+        if header is not None:
+            ruling.note(header)
+        for verdict in await self._verdicts(uow, self._router.rules_for(Receive.kind), Receive(known=bool(plan)), context):
+            ruling.note(verdict)
         if any(verdict.header for verdict in ruling.refusals):
             return True
         if message.event in self._policy.peers[context.peer].ignore_events:
@@ -79,7 +78,7 @@ class Judge:
             for change in await self._propose(uow, handler, segment, context):
                 for part in _expand(change, ruling.match):
                     rules = self._router.rules_for(part.kind)
-                    ruling.add(part, await self._verdict(uow, rules, part, context) if rules else None)
+                    ruling.add(part, await self._verdicts(uow, rules, part, context) if rules else ())
 
     async def _propose(
         self, uow: UnitOfWork, handler: RegisteredHandler, segment: Segment, context: Context
@@ -95,11 +94,11 @@ class Judge:
             raise HandlerFailed(name, "it returned something else than a list of changes")
         return proposed
 
-    async def _verdict(
+    async def _verdicts(
         self, uow: UnitOfWork, rules: Sequence[RegisteredRule], change: Change, context: Context
-    ) -> Verdict | None:
-        """The strictest opinion of all rules; a rule that fails holds the message (fail closed)."""
-        strictest: Verdict | None = None
+    ) -> Sequence[Verdict]:
+        """The opinions of all rules that have one, in their order; a rule that fails holds the message (fail closed)."""
+        opinions: list[Verdict] = []
         verdict: Verdict | None
         for rule in rules:
             try:
@@ -115,11 +114,12 @@ class Judge:
                 raise
             except Exception as error:
                 raise HandlerFailed(rule.name, describe(error)) from error
-            if verdict is not None and not isinstance(verdict, Verdict):
+            if verdict is None:
+                continue
+            if not isinstance(verdict, Verdict):
                 raise HandlerFailed(rule.name, "it returned something else than a verdict")
-            if verdict is not None and (strictest is None or verdict.outcome > strictest.outcome):
-                strictest = verdict
-        return strictest
+            opinions.append(verdict)
+        return opinions
 
     def _wait_behind(self, uow: UnitOfWork, arrival: Arrival, message: Message, ruling: Ruling) -> None:
         """A message of an object that an open hold blocks waits with it, after its refusals were decided (P9).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -36,12 +37,17 @@ class Ruling:
     hold_row: str = ""
     ignored: Verdict | None = None
 
-    def add(self, change: Change, verdict: Verdict | None) -> None:
-        """Takes note of a judged change."""
-        applies = verdict is None or verdict.outcome is Outcome.APPLY
-        self.judged.append(Judged(change, verdict, applies))
-        if verdict is not None and not (applies and not verdict.code and not verdict.text):
-            self.note(verdict)
+    def add(self, change: Change, verdicts: Sequence[Verdict]) -> None:
+        """Takes note of a judged change: the strictest verdict decides, and all that are as strict are heard (#42)."""
+        strictest: Verdict | None = None
+        for verdict in verdicts:
+            if strictest is None or verdict.outcome > strictest.outcome:
+                strictest = verdict
+        applies = strictest is None or strictest.outcome is Outcome.APPLY
+        self.judged.append(Judged(change, strictest, applies))
+        for verdict in verdicts:
+            if strictest is not None and verdict.outcome is strictest.outcome and (not applies or verdict.code or verdict.text):
+                self.note(verdict)
 
     def note(self, verdict: Verdict) -> None:
         """Takes note of a verdict on the message as a whole."""
