@@ -1,4 +1,4 @@
-"""decisions 1 and 5: a message that waits for several things says all of them at once (#42), and leaves when the last is met."""
+"""decisions 5: a message that waits for several things says all of them at once (#42), and leaves when the last is met."""
 
 from __future__ import annotations
 
