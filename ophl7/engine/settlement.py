@@ -32,12 +32,12 @@ def settle(answer: Answer, *, attempts: int, nack_default: Literal["park", "retr
         return Settlement("parked" if nack_default == "park" else "retry", code)
     first = errors[0]
     words = f"{code} {first.code}" + (f" {first.application_code}" if first.application_code.isalnum() else "")
-    if first.code == LOCKED or first.severity == "F":
-        return Settlement("retry", words)
-    if first.code == INTERNAL:
-        return Settlement("retry" if attempts < MOST_INTERNAL_TRIES else "parked", words)
-    if first.code == UNKNOWN_KEY:
-        return Settlement("held", words)
-    if first.code == DUPLICATE_KEY:
-        return Settlement("accepted" if attempts > 1 else "parked", words)
-    return Settlement("parked", words)
+    outcome: Settled = "parked"
+    passing = first.code == LOCKED or first.severity == "F" or (first.code == INTERNAL and attempts < MOST_INTERNAL_TRIES)
+    if passing and code in {"AE", "AR", "CE"}:
+        outcome = "retry"
+    elif code in {"AE", "AR"} and first.code == UNKNOWN_KEY:
+        outcome = "held"
+    elif code in {"AE", "AR"} and first.code == DUPLICATE_KEY and attempts > 1:
+        outcome = "accepted"
+    return Settlement(outcome, words)

@@ -1,0 +1,106 @@
+"""Order, independence and cost of lanes; the rest is in the property tests."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from types import FrameType
+
+import pytest
+
+from ophl7.domain.changes import Stream
+from ophl7.engine.lanes import Lanes
+from ophl7.engine.storage import OpenDelivery
+
+
+def delivery(number: int, lane: int = 1, stream: Stream = "record", next_at: float | None = None) -> OpenDelivery:
+    return OpenDelivery(number, "emr", lane, stream, f"D{number}", "queued", 0, next_at, 0.0)
+
+
+def filled(*deliveries: OpenDelivery) -> Lanes:
+    lanes = Lanes()
+    for one in deliveries:
+        lanes.add(one, 0.0)
+    return lanes
+
+
+def ids(lanes: Lanes, now: float = 0.0) -> list[int]:
+    found = []
+    while (taken := lanes.take(now)) is not None:
+        found.append(taken.id)
+    return found
+
+
+def test_one_of_a_lane_is_out_at_a_time_and_streams_do_not_wait_for_each_other() -> None:
+    lanes = filled(delivery(1), delivery(2), delivery(3, stream="charges"), delivery(4, lane=2))
+    assert ids(lanes) == [1, 3, 4]
+    lanes.done(delivery(1), 0.0)
+    assert ids(lanes) == [2]
+
+
+def test_a_stuck_lane_stops_itself_only() -> None:
+    lanes = filled(delivery(1), delivery(2), delivery(3, lane=2))
+    head = lanes.take(0.0)
+    assert head is not None
+    lanes.stop(head, replace(head, state="parked"))
+    assert ids(lanes) == [3]
+    lanes.hurry()
+    assert ids(lanes, 1e9) == []
+
+
+def test_a_busy_lane_does_not_get_a_second_turn_before_the_others_had_their_first() -> None:
+    lanes = filled(*(delivery(number, lane=1) for number in range(1, 5)), *(delivery(10 + n, lane=2 + n) for n in range(3)))
+    order = []
+    while (taken := lanes.take(0.0)) is not None:
+        order.append(taken.id)
+        lanes.done(taken, 0.0)
+    assert order == [1, 10, 11, 12, 2, 3, 4]
+
+
+def test_a_delayed_lane_waits_for_its_time_or_for_the_peer() -> None:
+    lanes = filled(delivery(1, next_at=50.0), delivery(2), delivery(3, lane=2))
+    assert ids(lanes, 10.0) == [3]
+    assert lanes.next_time() == 50.0
+    lanes.hurry()
+    assert ids(lanes, 10.0) == [1]
+
+
+def test_what_was_not_tried_after_all_goes_first_again() -> None:
+    lanes = filled(delivery(1), delivery(2, lane=2))
+    head = lanes.take(0.0)
+    assert head is not None
+    lanes.give_back(head)
+    assert ids(lanes) == [1, 2]
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_giving_one_out_takes_as_many_steps_with_many_waiting_as_with_few(stopped: bool) -> None:
+    def steps(depth: int) -> int:
+        lanes = filled(*(delivery(number, lane=number % (depth // 2)) for number in range(depth)))
+        if stopped:
+            for _ in range(depth // 4):
+                head = lanes.take(0.0)
+                assert head is not None
+                lanes.stop(head, replace(head, state="parked"))
+        return count(lambda: lanes.done(lanes.take(0.0) or delivery(0), 0.0))
+
+    assert steps(4000) == steps(40)
+
+
+def count(call: Callable[[], object]) -> int:
+    """Lines that are executed: steps, not time."""
+    executed = 0
+
+    def trace(_frame: FrameType, event: str, _argument: object) -> object:
+        nonlocal executed
+        executed += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)  # type: ignore[arg-type]
+    try:
+        call()
+    finally:
+        sys.settrace(before)
+    return executed
