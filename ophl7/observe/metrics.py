@@ -122,7 +122,9 @@ class Counters:
         )
         self.connections_refused = Counter("ophl7_connections_refused_total", "Connections not let in.", ("listener", "reason"))
         self.handler_errors = Counter("ophl7_handler_errors_total", "Handlers and rules that failed.", ("handler", "kind"))
-        self.authority_decisions = Counter("ophl7_authority_decisions_total", "Messages refused, held or ignored, by row.", ("rule", "outcome"))
+        self.authority_decisions = Counter(
+            "ophl7_authority_decisions_total", "Messages refused, held or ignored, by row.", ("rule", "outcome")
+        )
         self.deliveries = Counter(
             "ophl7_deliveries_total", "Tries to deliver, by what came of them.", ("destination", "outcome")
         )

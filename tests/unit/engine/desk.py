@@ -303,6 +303,6 @@ def siu(
     placer: str = "",
     status: str = "Booked",
 ) -> bytes:
-    sch = f"SCH|{placer}|{filler}||||||||30|min|^^30^{start}" + "|" * 14 + status
+    sch = f"SCH|{placer}|{filler}|||||||30|min|^^30^{start}" + "|" * 14 + status
     person = [pid(ids)] if ids is not None else []
     return message(msh(f"SIU^{event}", control_id), sch, *person, "RGS|1", "AIP|1||D1^Doe^Jo")
