@@ -13,9 +13,9 @@ from ophl7.kit import Match
 
 def test_what_the_engine_writes_is_what_is_read() -> None:
     ruling = Ruling(Match(NOBODY, None, ambiguous=False, unknown=()))
-    ruling.add(SetField("PID-11", "1 New St", "2 Old St"), strip("#5", "the sender does not own it"))
-    ruling.add(SetField("PID-13", "1", None), apply("#4"))
-    ruling.add(Deliver("emr", "record"), None)
+    ruling.add(SetField("PID-11", "1 New St", "2 Old St"), [strip("#5", "the sender does not own it")])
+    ruling.add(SetField("PID-13", "1", None), [apply("#4")])
+    ruling.add(Deliver("emr", "record"), ())
     ruling.note(hold("#43", "patient:PM:7050", "the patient is not known yet"))
     read = provenance(detail(ruling, ()))
     assert [(line["change"], line["path"], line["outcome"], line["row"], line["code"]) for line in read["verdicts"]] == [
