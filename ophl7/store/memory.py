@@ -269,7 +269,9 @@ class MemoryStore:
     async def body_of(self, delivery: int) -> bytes:
         """The delivery's own bytes, or its message's."""
         self._check()
-        row = self.deliveries[delivery]
+        row = self.deliveries.get(delivery)
+        if row is None:
+            raise StoreRefused(f"delivery {delivery} has no bytes")
         if row.body is not None:
             return row.body
         message = self.journal[row.message]

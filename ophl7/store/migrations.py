@@ -93,4 +93,6 @@ def _split(text: str) -> list[str]:
         if sqlite3.complete_statement(piece):
             found.append(piece)
             piece = ""
+    if any(line.strip() and not line.lstrip().startswith("--") for line in piece.splitlines()):
+        found.append(piece)  # a last statement without its semicolon
     return found

@@ -165,25 +165,25 @@ class SqliteStore:
                 return
 
     def _write(self, rows: Rows) -> None:
-        connection = self._present()
         try:
+            connection = self._present()
             for name, values in writes(rows):
                 connection.executemany(self._sql[name], values)
         except BaseException:
-            self._roll_back(connection)
+            self._roll_back()
             raise
 
     def _finish(self) -> None:
-        connection = self._present()
         try:
-            connection.execute("COMMIT")
+            self._present().execute("COMMIT")
         except BaseException:
-            self._roll_back(connection)
+            self._roll_back()
             raise
 
-    @staticmethod
-    def _roll_back(connection: sqlite3.Connection) -> None:
-        if connection.in_transaction:
+    def _roll_back(self) -> None:
+        """No transaction stays open behind a failure, or the next commit could not begin."""
+        connection = self._connection
+        if connection is not None and connection.in_transaction:
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
 

@@ -104,9 +104,7 @@ async def test_the_custom_rule_refuses_a_charge_without_a_diagnosis(with_rule: D
 
 
 async def test_the_custom_rule_lets_a_credit_pass(with_rule: Desk) -> None:
-    original, credit = (
-        f"FT1|1|T-1||20260105||{kind}|99213|||1|125.00||||||||{dx}" for kind, dx in (("CG", "Z23"), ("CD", ""))
-    )
+    original, credit = (f"FT1|1|T-1||20260105||{kind}|99213|||1|125.00||||||||{dx}" for kind, dx in (("CG", "Z23"), ("CD", "")))
     async with with_rule as desk:
         await desk.send("pm", adt("P1"))
         assert await desk.send("emr", dft("C1", original), dft("C2", credit)) == ["AA", "AA"]

@@ -1,0 +1,352 @@
+"""What every store guarantees (engine/storage.py). Each store's tests inherit this and say how one is opened."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ophl7.domain.charge import Charge
+from ophl7.domain.identifiers import subject_of
+from ophl7.engine.storage import AuditRow, ChargeUpdate, JournalUpdate, Keys, OpenDelivery, Rows, Seen, Store
+from ophl7.errors import StoreRefused
+from tests.unit.store.records import (
+    appointment,
+    charge,
+    delivery,
+    drift,
+    held,
+    hold,
+    ident,
+    ids_of,
+    journal,
+    mark,
+    patient,
+    registered,
+)
+
+
+class StoreSuite:
+    """Tests against `store`, a fixture of the class that inherits: an empty store, opened."""
+
+    # -- controls -------------------------------------------------------------------------------------------------------
+
+    async def test_everything_that_was_asked_for_is_answered_with_none_where_nothing_is(self, store: Store) -> None:
+        keys = Keys(
+            controls={("pm", "C1", b"d")},
+            identifiers={("PM", "1")},
+            appointments={("pm", "A1")},
+            charges={("PM", "2", "T1")},
+            last={("pm", 7, "PM", "1"), ("emr", 8, "", "")},
+        )
+        for small in (True, False):
+            state = await store.load(keys, small=small)
+            assert state.controls == {("pm", "C1", b"d"): None}
+            assert state.aliases == {("PM", "1"): None, ("PM", "2"): None}
+            assert state.appointments == {("pm", "A1"): None}
+            assert state.charges == {(subject_of(ident("2")), "T1"): None}
+            assert state.last == {("pm", 7): None, ("emr", 8): None}
+            assert [state.patients, state.lanes, state.holds, state.held, state.reused] == [{}, {}, {}, {}, set()]
+
+    async def test_a_control_id_and_digest_find_the_last_message_that_is_no_duplicate(self, store: Store) -> None:
+        same = {"control_id": "C", "digest": b"d"}
+        first = journal(1, state="rejected", ack_code="AE", answer=b"first", **same)
+        second = journal(2, answer=b"second", **same)
+        copy = journal(3, state="duplicate", repeats=2, answer=b"second", **same)
+        await store.commit(Rows(journal=[first, second, copy]))
+        state = await store.load(Keys(controls={("pm", "C", b"d"), ("pm", "C", b"x"), ("emr", "C", b"d")}), small=True)
+        assert state.controls == {
+            ("pm", "C", b"d"): Seen(2, b"d", second.received_at, True, "AA", b"second"),
+            ("pm", "C", b"x"): None,
+            ("emr", "C", b"d"): None,
+        }
+        assert state.reused == {("pm", "C")}
+
+    async def test_a_refusal_is_found_too_and_a_silent_answer_is_none(self, store: Store) -> None:
+        await store.commit(Rows(journal=[journal(1, ack_code="AE", state="rejected", answer=None)]))
+        state = await store.load(Keys(controls={("pm", "C1", b"digest1")}), small=True)
+        assert state.controls["pm", "C1", b"digest1"] == Seen(1, b"digest1", 1001.25, False, "AE", None)
+
+    async def test_a_blank_control_id_is_nobodys(self, store: Store) -> None:
+        await store.commit(Rows(journal=[journal(1, control_id="", digest=b"d")]))
+        state = await store.load(Keys(controls={("pm", "", b"d")}), small=True)
+        assert state.controls == {("pm", "", b"d"): None}
+        assert state.reused == set()
+
+    # -- patients -------------------------------------------------------------------------------------------------------
+
+    async def test_a_patient_comes_back_as_it_was_written(self, store: Store) -> None:
+        one = patient(1, ident("1"), ident("9", "EMR", "PI"), provisional=True, inactive_emr=5.5)
+        await store.commit(registered(one))
+        state = await store.load(ids_of("9", authority="EMR"), small=True)
+        assert state.patients == {1: one}
+        assert state.aliases == {("EMR", "9"): 1}
+        assert state.lanes == {one.lane: (1,)}
+
+    async def test_the_same_value_of_another_authority_is_another_id(self, store: Store) -> None:
+        await store.commit(registered(patient(1, ident("7", "PM")), patient(2, ident("7", "EMR"))))
+        state = await store.load(Keys(identifiers={("PM", "7"), ("EMR", "7"), ("LAB", "7")}), small=True)
+        assert state.aliases == {("PM", "7"): 1, ("EMR", "7"): 2, ("LAB", "7"): None}
+
+    async def test_everybody_of_the_lane_comes_with_any_of_them(self, store: Store) -> None:
+        first, second = patient(1), patient(2, lane=subject_of(ident("P1")))
+        await store.commit(registered(first, second, patient(3)))
+        for one in ("P1", "P2"):
+            state = await store.load(ids_of(one), small=True)
+            assert set(state.patients) == {1, 2}
+            assert state.lanes == {first.lane: (1, 2)}
+
+    @pytest.mark.parametrize("side", ["merged_pm", "merged_emr"])
+    async def test_survivors_come_along_whole_chains_of_them_with_their_lanes(self, store: Store, side: str) -> None:
+        chain = [patient(number, **{side: number + 1 if number < 4 else None}) for number in range(1, 5)]
+        mate = patient(5, lane=chain[3].lane)
+        await store.commit(registered(*chain, mate, patient(6)))
+        state = await store.load(ids_of("P1"), small=True)
+        assert set(state.patients) == {1, 2, 3, 4, 5}
+        assert state.lanes[mate.lane] == (4, 5)
+        assert set((await store.load(ids_of("P4"), small=True)).patients) == {4, 5}
+
+    async def test_two_redirect_maps_are_followed_each_to_its_own_survivor(self, store: Store) -> None:
+        await store.commit(registered(patient(1, merged_pm=2, merged_emr=3), patient(2), patient(3)))
+        assert set((await store.load(ids_of("P1"), small=True)).patients) == {1, 2, 3}
+
+    async def test_a_circle_and_a_survivor_that_does_not_exist_end_the_search(self, store: Store) -> None:
+        await store.commit(registered(patient(1, merged_pm=2), patient(2, merged_emr=1), patient(3, merged_pm=99)))
+        assert set((await store.load(ids_of("P1"), small=True)).patients) == {1, 2}
+        assert set((await store.load(ids_of("P3"), small=True)).patients) == {3}
+
+    async def test_an_upsert_replaces_a_patient_but_never_its_subject(self, store: Store) -> None:
+        one = patient(1)
+        await store.commit(registered(one))
+        moved = replace(one, lane=77, fields={"PID-5": "Rivers^Bea"}, merged_pm=2, message=9, inactive_pm=1.5)
+        await store.commit(Rows(patients={1: replace(moved, subject=4, created_at=2.0), 2: patient(2)}))
+        assert (await store.load(ids_of("P1"), small=True)).patients[1] == moved
+
+    async def test_an_id_can_be_given_to_another_patient(self, store: Store) -> None:
+        await store.commit(registered(patient(1), patient(2)))
+        await store.commit(Rows(aliases=[(ident("P1"), 2)]))
+        assert (await store.load(ids_of("P1"), small=True)).aliases == {("PM", "P1"): 2}
+
+    # -- appointments ---------------------------------------------------------------------------------------------------
+
+    async def test_an_appointment_is_found_by_either_reference_with_its_patient(self, store: Store) -> None:
+        one = appointment(1, "F1", "L1", patient=3, starts_at=None)
+        await store.commit(registered(patient(3)))
+        await store.commit(Rows(appointments={1: one}))
+        for reference in ("F1", "L1"):
+            state = await store.load(Keys(appointments={("pm", reference), ("emr", reference)}), small=True)
+            assert state.appointments == {("pm", reference): 1, ("emr", reference): None}
+            assert state.appointment_rows == {1: one}
+            assert set(state.patients) == {3}
+
+    async def test_where_two_claim_a_reference_the_filler_wins_then_the_newer(self, store: Store) -> None:
+        rows = [appointment(1, "X"), appointment(2, "F2", "X"), appointment(3, "F3", "Y"), appointment(4, "F4", "Y")]
+        await store.commit(Rows(appointments={row.id: row for row in rows}))
+        state = await store.load(Keys(appointments={("pm", "X"), ("pm", "Y")}), small=True)
+        assert state.appointments == {("pm", "X"): 1, ("pm", "Y"): 4}
+
+    async def test_an_appointment_is_replaced_and_forgets_its_old_references(self, store: Store) -> None:
+        await store.commit(Rows(appointments={1: appointment(1, "F1")}))
+        changed = appointment(1, "F2", status="arrived", resources=(), progress=())
+        await store.commit(Rows(appointments={1: changed}))
+        state = await store.load(Keys(appointments={("pm", "F1"), ("pm", "F2")}), small=True)
+        assert state.appointments == {("pm", "F1"): None, ("pm", "F2"): 1}
+        assert state.appointment_rows == {1: changed}
+
+    async def test_one_filler_cannot_belong_to_two_appointments_of_a_side(self, store: Store) -> None:
+        await store.commit(Rows(appointments={1: appointment(1, "F1"), 2: appointment(2, "F1", origin="emr")}))
+        with pytest.raises(StoreRefused):
+            await store.commit(Rows(appointments={3: appointment(3, "F1")}))
+
+    # -- charges --------------------------------------------------------------------------------------------------------
+
+    async def test_a_charge_is_found_under_anybody_of_the_lane_and_by_an_id_that_nobody_has(self, store: Store) -> None:
+        first, second = patient(1), patient(2, lane=subject_of(ident("P1")))
+        unknown = subject_of(ident("nobody"))
+        found = [charge(1, second.subject), charge(2, unknown, "T2", state="held")]
+        await store.commit(registered(first, second))
+        await store.commit(Rows(charges=[(one, None) for one in found]))
+        state = await store.load(Keys(charges={("PM", "P1", "T1"), ("PM", "nobody", "T2")}), small=True)
+        assert state.charges == {
+            (first.subject, "T1"): None,
+            (second.subject, "T1"): found[0],
+            (unknown, "T2"): found[1],
+        }
+
+    async def test_what_was_refused_cancelled_or_counted_elsewhere_is_no_live_charge(self, store: Store) -> None:
+        await store.commit(registered(patient(1)))
+        subject = patient(1).subject
+        states = ("rejected", "cancelled", "superseded")
+        written: list[tuple[Charge, int | None]] = [
+            (charge(number, subject, state=state), None) for number, state in enumerate(states, 1)
+        ]
+        await store.commit(Rows(charges=written))
+        assert (await store.load(Keys(charges={("PM", "P1", "T1")}), small=True)).charges == {(subject, "T1"): None}
+
+    async def test_of_several_live_charges_the_last_sent_counts_else_the_first_that_waits(self, store: Store) -> None:
+        await store.commit(registered(patient(1)))
+        subject = patient(1).subject
+
+        async def counts() -> int:
+            found = (await store.load(Keys(charges={("PM", "P1", "T1")}), small=True)).charges[subject, "T1"]
+            assert found is not None
+            return found.message
+
+        await store.commit(Rows(charges=[(charge(n, subject, state="held"), None) for n in (2, 3)]))
+        assert await counts() == 2
+        await store.commit(Rows(charges=[(charge(n, subject), None) for n in (1, 4)]))
+        assert await counts() == 4
+
+    async def test_a_line_of_a_message_has_one_row_which_keeps_its_id(self, store: Store) -> None:
+        await store.commit(registered(patient(1)))
+        subject = patient(1).subject
+        await store.commit(Rows(charges=[(charge(1, 5, state="held"), None)]))
+        await store.commit(Rows(charges=[(charge(2, subject, message=1, amount="7"), 3)]))
+        state = await store.load(Keys(charges={("PM", "P1", "T1")}), small=True)
+        assert state.charges == {(subject, "T1"): charge(1, subject)}
+
+    async def test_a_charge_moves_on_and_one_that_is_not_there_does_not(self, store: Store) -> None:
+        await store.commit(registered(patient(1)))
+        subject = patient(1).subject
+        await store.commit(Rows(charges=[(charge(1, subject, state="held"), None)]))
+        moves = [ChargeUpdate(1, 0, "sent", subject, 8), ChargeUpdate(9, 0, "sent", subject, None)]
+        await store.commit(Rows(charge_updates=moves))
+        state = await store.load(Keys(charges={("PM", "P1", "T1")}), small=True)
+        assert state.charges == {(subject, "T1"): charge(1, subject)}
+
+    # -- the last of a lane ---------------------------------------------------------------------------------------------
+
+    async def test_the_last_message_of_a_lane_is_found_by_any_id_of_its_patient(self, store: Store) -> None:
+        one = patient(1, ident("1"), ident("9", "EMR"))
+        await store.commit(registered(one))
+        rows = [journal(1, subject=one.subject), journal(2, subject=one.subject), journal(3, subject=one.subject, peer="emr")]
+        rows.append(journal(4, subject=one.subject, state="duplicate"))
+        await store.commit(Rows(journal=rows))
+        named = subject_of(ident("9", "EMR"))
+        keys = Keys(last={("pm", named, "EMR", "9"), ("pm", one.subject, "PM", "1"), ("emr", named, "EMR", "9")})
+        state = await store.load(keys, small=True)
+        assert {key: seen.message if seen else None for key, seen in state.last.items()} == {
+            ("pm", named): 2,
+            ("pm", one.subject): 2,
+            ("emr", named): 3,
+        }
+        assert state.aliases == {("EMR", "9"): 1, ("PM", "1"): 1}
+
+    async def test_the_last_message_of_an_unknown_id_or_a_block_is_found_by_its_subject(self, store: Store) -> None:
+        await store.commit(Rows(journal=[journal(1, subject=7), journal(2, subject=8)]))
+        state = await store.load(Keys(last={("pm", 7, "", ""), ("pm", 8, "PM", "nobody")}), small=True)
+        assert {key: seen.message if seen else None for key, seen in state.last.items()} == {("pm", 7): 1, ("pm", 8): 2}
+
+    # -- holds ----------------------------------------------------------------------------------------------------------
+
+    async def test_holds_are_found_by_the_id_they_wait_for_by_what_they_block_and_by_message(self, store: Store) -> None:
+        one = patient(1)
+        messages = [journal(number, state="held") for number in range(1, 7)]
+        holds = [
+            hold(1, 1, "patient:PM:P1"),
+            hold(2, 2, "patient:PM:P9"),
+            hold(3, 3, "handler:x", f"record:{one.subject}"),
+            hold(4, 4, "handler:x", f"charges:{one.lane}"),
+            hold(5, 5, "appointment:PM:A1", "appointment:A1"),
+            hold(6, 6, "handler:x", f"record:{subject_of(ident('P9'))}"),
+        ]
+        await store.commit(registered(one))
+        await store.commit(Rows(journal=messages, holds=holds))
+        assert set((await store.load(ids_of("P1"), small=True)).holds) == {1, 3, 4}
+        assert set((await store.load(ids_of("P9"), small=True)).holds) == {2, 6}
+        assert set((await store.load(Keys(appointments={("pm", "A1")}), small=True)).holds) == {5}
+        state = await store.load(Keys(held={3}), small=True)
+        assert state.held == {3: held(messages[2])}
+        assert state.holds == {3: holds[2]}
+
+    async def test_a_closed_hold_is_not_found_whether_closed_at_once_or_later(self, store: Store) -> None:
+        held = [hold(1, 1), hold(2, 2)]
+        await store.commit(Rows(journal=[journal(1), journal(2)], holds=held, closed_holds=[(1, 5.0, "released")]))
+        assert set((await store.load(ids_of("P1"), small=True)).holds) == {2}
+        await store.commit(Rows(closed_holds=[(2, 6.0, "released")]))
+        assert (await store.load(ids_of("P1"), small=True)).holds == {}
+        assert (await store.load(Keys(held={1, 2}), small=True)).holds == {}
+
+    # -- commit ---------------------------------------------------------------------------------------------------------
+
+    async def test_a_refused_row_leaves_nothing_of_its_commit_and_the_store_goes_on(self, store: Store) -> None:
+        await store.commit(Rows(journal=[journal(1)]))
+        bad = registered(patient(1))
+        bad.journal = [journal(2), journal(1)]
+        bad.appointments = {1: appointment(1, "F1")}
+        bad.charges = [(charge(1, 5), None)]
+        bad.deliveries = [delivery(1, 2)]
+        bad.holds = [hold(1, 2)]
+        with pytest.raises(StoreRefused):
+            await store.commit(bad)
+        keys = Keys(controls={("pm", "C2", b"digest2")}, identifiers={("PM", "P1")}, appointments={("pm", "F1")})
+        state = await store.load(keys, small=True)
+        assert state.controls == {("pm", "C2", b"digest2"): None}
+        assert state.aliases == {("PM", "P1"): None}
+        assert state.appointments == {("pm", "F1"): None}
+        assert state.holds == {}
+        assert await store.open_deliveries() == []
+        bad.journal = [journal(2)]
+        await store.commit(bad)
+        assert (await store.load(keys, small=True)).aliases == {("PM", "P1"): 1}
+
+    @pytest.mark.parametrize("table", ["hold", "delivery", "drift", "charge", "patient"])
+    async def test_every_number_is_given_once(self, store: Store, table: str) -> None:
+        twins = {
+            "hold": Rows(holds=[hold(1, 1)]),
+            "delivery": Rows(deliveries=[delivery(1)]),
+            "drift": Rows(drift=[drift(1)]),
+            "charge": Rows(charges=[(charge(1, 5, message=2), None)]),
+            "patient": Rows(patients={2: replace(patient(2), subject=patient(1).subject)}),
+        }
+        first = registered(patient(1))
+        first.journal, first.holds, first.deliveries = [journal(1)], [hold(1, 1)], [delivery(1)]
+        first.drift, first.charges = [drift(1)], [(charge(1, 5, message=1), None)]
+        await store.commit(first)
+        with pytest.raises(StoreRefused):
+            await store.commit(twins[table])
+
+    async def test_a_release_changes_the_journal_row_also_of_the_same_commit(self, store: Store) -> None:
+        rows = Rows(journal=[journal(1, state="held", control_id="C", digest=b"d")])
+        rows.updates = [JournalUpdate(1, "duplicate", 44, "#40", "released", "{}")]
+        await store.commit(rows)
+        state = await store.load(Keys(controls={("pm", "C", b"d")}, last={("pm", 44, "", "")}), small=True)
+        assert state.controls == {("pm", "C", b"d"): None}, "the state that the release gave counts"
+        assert state.last == {("pm", 44): None}
+
+    async def test_audit_and_drift_rows_are_taken_and_nothing_at_all_is_no_commit(self, store: Store) -> None:
+        await store.commit(Rows())
+        await store.commit(Rows(audit=[AuditRow(1.0, "operator", "look", "message 1", "asked")], drift=[drift(1)]))
+
+    # -- deliveries -----------------------------------------------------------------------------------------------------
+
+    async def test_what_is_not_settled_comes_back_oldest_first_with_its_last_mark(self, store: Store) -> None:
+        rows = Rows(journal=[journal(1)], deliveries=[delivery(number) for number in (3, 1, 2, 4, 5, 6)])
+        rows.deliveries[0] = delivery(3, destination="pm", lane=9, stream="charges")
+        await store.commit(rows)
+        marks = [mark(1), mark(2, "parked", 2), mark(4, "queued", 3, 99.5), mark(5, "skipped"), mark(6, "rejected")]
+        await store.commit(Rows(marks=marks))
+        assert list(await store.open_deliveries()) == [
+            OpenDelivery(2, "emr", 5, "record", "D2", "parked", 2, None, 1000.0),
+            OpenDelivery(3, "pm", 9, "charges", "D3", "queued", 0, None, 1000.0),
+            OpenDelivery(4, "emr", 5, "record", "D4", "queued", 3, 99.5, 1000.0),
+        ]
+
+    async def test_a_body_is_its_own_or_the_messages_or_the_members(self, store: Store) -> None:
+        raw = b"BHS|\rMSH|one\rMSH|two\xff\x00\r"
+        rows = Rows(journal=[journal(1, raw=raw), journal(2, raw=raw, start=13, end=len(raw))])
+        rows.deliveries = [delivery(1, 1), delivery(2, 2), delivery(3, 2, body=b"own\xfe"), delivery(4, 1, body=b"")]
+        await store.commit(rows)
+        bodies = [await store.body_of(number) for number in range(1, 5)]
+        assert bodies == [raw, raw[13:], b"own\xfe", b""]
+
+    async def test_bytes_that_are_nowhere_are_a_fault_of_ours(self, store: Store) -> None:
+        with pytest.raises(StoreRefused):
+            await store.body_of(404)
+
+    # -- life -----------------------------------------------------------------------------------------------------------
+
+    async def test_probe_returns_while_all_is_well_and_close_can_be_called_twice(self, store: Store) -> None:
+        await store.probe()
+        await store.close()
+        await store.close()
