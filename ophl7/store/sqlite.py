@@ -81,13 +81,19 @@ class SqliteStore:
         try:
             return await self._in_thread(self._open)
         except BaseException:
+            await self._in_thread(self._let_go)
             self._lease.give_back()
             raise
 
+    def _let_go(self) -> None:
+        for connection in (self._connection, self._bodies):
+            if connection is not None:
+                connection.close()
+        self._connection = self._bodies = self._loader = None
+
     def _open(self) -> Counters:
-        connection = self._connect()
+        self._connection = connection = self._connect()
         migrate(connection, shipped("sqlite"))
-        self._connection = connection
         self._bodies = self._connect()
         self._loader = Loader(connection)
         self._inode = self.path.stat().st_ino
@@ -106,10 +112,8 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Closes the connections and gives the lease back. Idempotent."""
-        for connection in (self._connection, self._bodies):
-            if connection is not None:
-                await asyncio.get_running_loop().run_in_executor(self._thread, connection.close)
-        self._connection = self._bodies = self._loader = None
+        if self._connection is not None:
+            await self._in_thread(self._let_go)
         self._thread.shutdown()
         self._reading.shutdown()
         self._lease.give_back()

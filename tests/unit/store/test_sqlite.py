@@ -141,6 +141,7 @@ async def test_a_file_that_is_no_database_is_left_alone_and_the_lease_given_back
     store = SqliteStore(place)
     with pytest.raises(StoreAway):
         await store.open()
+    assert store._connection is None
     await store.close()
     assert place.read_bytes().startswith(b"these are")
     place.unlink()

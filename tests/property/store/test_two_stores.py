@@ -1,0 +1,204 @@
+"""SQLite against the store in memory: whatever is committed to both, both refuse it or both load the same."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Coroutine
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
+
+from ophl7.domain.identifiers import Identifier, subject_of
+from ophl7.domain.patient import Patient, Side
+from ophl7.engine.storage import ChargeUpdate, JournalUpdate, Keys, Rows, Store
+from ophl7.errors import StoreRefused
+from ophl7.store.memory import MemoryStore
+from ophl7.store.sqlite import SqliteStore
+from tests.unit.store.records import appointment, charge, delivery, hold, ident, journal, mark
+
+T = TypeVar("T")
+
+PEOPLE = st.integers(1, 6)
+VALUES = st.sampled_from([f"P{number}" for number in range(1, 7)])
+AUTHORITIES = st.sampled_from(["PM", "EMR"])
+REFERENCES = st.sampled_from(["", "A", "B", "C"])
+TRANSACTIONS = st.sampled_from(["", "T1", "T2"])
+PEERS: st.SearchStrategy[Side] = st.sampled_from(("pm", "emr"))
+CONTROLS = st.sampled_from(["", "C1", "C2"])
+DIGESTS = st.sampled_from([b"x", b"y"])
+STATES = st.sampled_from(["accepted", "rejected", "held", "ignored", "duplicate"])
+
+
+def lane_of(number: int) -> int:
+    return subject_of(ident(f"P{number}"))
+
+
+def subjects() -> st.SearchStrategy[int]:
+    return st.builds(lambda authority, value: subject_of(Identifier(authority, value)), AUTHORITIES, VALUES)
+
+
+@st.composite
+def patients(draw: st.DrawFn) -> Patient:
+    number = draw(PEOPLE)
+    return Patient(
+        id=number,
+        subject=lane_of(number),
+        lane=lane_of(draw(PEOPLE)),
+        identifiers=(ident(f"P{number}"),),
+        fields=draw(st.dictionaries(st.sampled_from(["PID-5", "IN1"]), st.text(st.characters(codec="utf-8"), max_size=5))),
+        created_at=1.0,
+        message=draw(st.integers(1, 9)),
+        merged_pm=draw(st.none() | PEOPLE),
+        merged_emr=draw(st.none() | PEOPLE),
+        inactive_pm=draw(st.none() | st.floats(0, 10)),
+    )
+
+
+@st.composite
+def keys(draw: st.DrawFn) -> Keys:
+    return Keys(
+        controls=draw(st.sets(st.tuples(PEERS, CONTROLS, DIGESTS), max_size=4)),
+        identifiers=draw(st.sets(st.tuples(AUTHORITIES, VALUES), max_size=4)),
+        appointments=draw(st.sets(st.tuples(PEERS, st.sampled_from(["A", "B", "C"])), max_size=4)),
+        charges=draw(st.sets(st.tuples(AUTHORITIES, VALUES, st.sampled_from(["T1", "T2"])), max_size=4)),
+        last={
+            (peer, subject_of(Identifier(authority, value)), authority, value)
+            for peer, authority, value in draw(st.sets(st.tuples(PEERS, AUTHORITIES, VALUES), max_size=3))
+        },
+    )
+
+
+class Stores(RuleBasedStateMachine):
+    """Every id is new, so that refusals come from rules of the schema, not from the generator's carelessness."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.runner = asyncio.Runner()
+        self.memory = MemoryStore()
+        self.sqlite = SqliteStore(Path(self.folder.name) / "ophl7.db")
+        self.run(self.sqlite.open())
+        self.number = 0
+        self.holds: list[int] = []
+        self.patients: set[int] = set()
+
+    def run(self, call: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(call)
+
+    def teardown(self) -> None:
+        self.run(self.sqlite.close())
+        self.runner.close()
+        self.folder.cleanup()
+
+    def next(self) -> int:
+        self.number += 1
+        return self.number
+
+    def commit(self, rows: Rows) -> None:
+        async def outcome(store: Store) -> str:
+            try:
+                await store.commit(rows)
+            except StoreRefused:
+                return "refused"
+            return "written"
+
+        assert self.run(outcome(self.memory)) == self.run(outcome(self.sqlite))
+
+    @rule(people=st.lists(patients(), max_size=4), given=st.lists(st.tuples(AUTHORITIES, VALUES, PEOPLE), max_size=4))
+    def register(self, people: list[Patient], given: list[tuple[str, str, int]]) -> None:
+        rows = Rows(patients={one.id: one for one in people})
+        self.patients |= set(rows.patients)
+        rows.aliases = [(Identifier(authority, value, "MR"), n) for authority, value, n in given if n in self.patients]
+        self.commit(rows)
+
+    @rule(
+        said=st.lists(st.tuples(PEERS, CONTROLS, DIGESTS, STATES, st.none() | subjects()), min_size=1, max_size=4),
+        twice=st.booleans(),
+    )
+    def receive(self, said: list[tuple[Side, str, bytes, str, int | None]], twice: bool) -> None:
+        rows = Rows()
+        for peer, control, digest, state, subject in said:
+            number = self.next()
+            rows.journal.append(journal(number, peer=peer, control_id=control, digest=digest, state=state, subject=subject))
+            rows.deliveries.append(delivery(number, number, lane=number % 3))
+        if twice:
+            rows.journal.append(rows.journal[0])
+        self.commit(rows)
+
+    @rule(place=st.tuples(PEERS, REFERENCES, REFERENCES), about=st.none() | PEOPLE, number=st.integers(1, 5))
+    def book(self, place: tuple[Side, str, str], about: int | None, number: int) -> None:
+        patient = about if about in self.patients else None
+        origin, filler, placer = place
+        known = self.memory.appointments.get(number)
+        if known is not None:
+            origin = known.origin  # an appointment never changes sides
+        self.commit(Rows(appointments={number: appointment(number, filler, placer, origin=origin, patient=patient)}))
+
+    @rule(
+        lines=st.lists(
+            st.tuples(subjects(), TRANSACTIONS, st.sampled_from(["held", "sent", "rejected"])), min_size=1, max_size=3
+        )
+    )
+    def charge(self, lines: list[tuple[int, str, str]]) -> None:
+        message = self.next()
+        rows = Rows()
+        for line, (subject, transaction, state) in enumerate(lines):
+            made = charge(self.next(), subject, transaction, message=message, line=line, state=state)
+            rows.charges.append((made, None))
+        self.commit(rows)
+        again = [(one._replace(id=self.next(), state="sent"), 1) for one, _ in rows.charges[:1]]
+        self.commit(Rows(charges=[*again]))
+        self.commit(Rows(charge_updates=[ChargeUpdate(message, len(lines) - 1, "superseded", lines[0][0], None)]))
+
+    @rule(who=st.tuples(AUTHORITIES, VALUES), what=st.sampled_from(["patient", "record", "charges", "appointment"]))
+    def take_custody(self, who: tuple[str, str], what: str) -> None:
+        number, message = self.next(), self.next()
+        subject = subject_of(Identifier(*who))
+        key = f"patient:{who[0]}:{who[1]}" if what == "patient" else "handler:x"
+        blocks = {"record": f"record:{subject}", "charges": f"charges:{subject}", "appointment": "appointment:A"}.get(what, "")
+        self.commit(Rows(journal=[journal(message, state="held")], holds=[hold(number, message, key, blocks)]))
+        self.holds.append(number)
+
+    @rule(data=st.data())
+    def release(self, data: st.DataObject) -> None:
+        if not self.holds:
+            return
+        number = data.draw(st.sampled_from(self.holds))
+        self.holds.remove(number)
+        message = self.memory.holds[number].message
+        update = JournalUpdate(message, "accepted", data.draw(st.none() | subjects()), "#40", "released", "{}")
+        self.commit(Rows(closed_holds=[(number, 5.0, "released")], updates=[update]))
+
+    @rule(data=st.data(), state=st.sampled_from(["accepted", "queued", "parked", "held", "skipped"]))
+    def settle(self, data: st.DataObject, state: str) -> None:
+        if self.memory.deliveries:
+            number = data.draw(st.sampled_from(sorted(self.memory.deliveries)))
+            self.commit(Rows(marks=[mark(number, state, data.draw(st.integers(1, 9)), data.draw(st.none() | st.floats(0, 9)))]))
+
+    @rule(asked=keys(), small=st.booleans(), custody=st.booleans())
+    def load(self, asked: Keys, small: bool, custody: bool) -> None:
+        if custody:
+            asked.held |= {self.memory.holds[number].message for number in self.holds}
+        assert self.run(self.memory.load(asked, small=small)) == self.run(self.sqlite.load(asked, small=small))
+
+    @rule()
+    def take_up(self) -> None:
+        assert self.run(self.memory.open_deliveries()) == self.run(self.sqlite.open_deliveries())
+
+    @rule()
+    def start_again(self) -> None:
+        self.run(self.sqlite.close())
+        self.sqlite = SqliteStore(Path(self.folder.name) / "ophl7.db")
+        counters = self.run(self.sqlite.open())
+        assert replace(counters, prefix="TEST") == self.run(self.memory.open())
+
+
+TestStores = Stores.TestCase
+TestStores.settings = settings(
+    max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
