@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # The broker in a container. Any Debian-like base with python3, its venv module and pip will do: --build-arg BASE=...
 ARG BASE=python:3.13-slim-bookworm
 
