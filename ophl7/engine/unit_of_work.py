@@ -138,8 +138,10 @@ class UnitOfWork:
             theirs: dict[Any, Any] = getattr(loaded, name)
             if ours:
                 for key, value in theirs.items():
-                    if ours.setdefault(key, value) is not value:
+                    if key in ours:
                         self._load_under(ours, key, value)
+                    else:
+                        ours[key] = value
             else:
                 ours.update(theirs)
         for lane, members in loaded.lanes.items():
