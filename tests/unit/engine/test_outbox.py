@@ -1,0 +1,291 @@
+"""Delivery: lanes in order, the same bytes on every try, success only by the peer's own answer (decisions 8)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from ophl7.engine import outbox as outbox_module
+from ophl7.engine.outbox import LinkStatus, Outlets
+from ophl7.engine.storage import DeliveryMark, Rows
+from ophl7.errors import LinkDown
+from ophl7.store.memory import MemoryStore
+from tests.unit.engine.desk import adt
+from tests.unit.engine.links import Link, Peer, row
+from tests.unit.store.records import delivery, journal, mark
+
+REFUSED = LinkDown("refused", "nobody listens")
+
+
+def timeout() -> LinkDown:
+    return LinkDown("timeout", "no answer")
+
+
+async def test_deliveries_of_a_lane_leave_in_order_with_our_control_id() -> None:
+    peer = Peer()
+    async with Link(peer) as link:
+        await link.feed(row(1), row(2), row(3))
+        await link.until(lambda: len(link.marks) == 3)
+        await link.quiet()
+        assert peer.ids == ["D1", "D2", "D3"]
+        assert all(f"|{control_id}|P".encode() in payload for control_id, payload in peer.received)
+        assert [found.state for found in link.marks] == ["accepted"] * 3
+        assert link.box.status == LinkStatus("up", 0, 0, None, None)
+
+
+async def test_every_try_sends_the_same_bytes_and_control_id() -> None:
+    peer = Peer(timeout(), LinkDown("garbage", "x"), "AE 207", LinkDown("foreign", "x"), "AE 206", "AA")
+    async with Link(peer) as link:
+        await link.feed(row(1))
+        await link.quiet()
+        for _ in range(5):
+            await link.wait(1000)
+        assert len(peer.received) == 6
+        assert len(set(peer.received)) == 1
+        assert [found.state for found in link.marks] == ["queued"] * 5 + ["accepted"]
+        assert [found.attempts for found in link.marks] == [1, 2, 3, 4, 5, 6]
+        assert [found.answer for found in link.marks] == ["timeout", "garbage", "AE 207", "foreign", "AE 206", "AA"]
+
+
+async def test_a_try_waits_for_its_time_which_grows() -> None:
+    peer = Peer(*(timeout() for _ in range(4)))
+    async with Link(peer, first=10, longest=30) as link:
+        await link.feed(row(1))
+        await link.quiet()
+        for number, seconds in enumerate((10, 20, 30), 1):
+            assert link.marks[-1].next_at == link.clock.moment + seconds
+            await link.wait(seconds - 1)
+            assert len(peer.received) == number
+            await link.wait(1)
+            assert len(peer.received) == number + 1
+
+
+async def test_the_next_of_a_lane_waits_until_the_mark_of_the_one_before_is_on_disk() -> None:
+    peer = Peer()
+    async with Link(peer) as link:
+        link.commits = False
+        await link.feed(row(1), row(2), row(3, lane=6))
+        await link.quiet()
+        assert peer.ids == ["D1", "D3"]
+        link.commit_marks()
+        await link.quiet()
+        assert peer.ids == ["D1", "D3", "D2"]
+
+
+@pytest.mark.parametrize(("said", "state"), [("AE 101", "parked"), ("AR 200", "parked"), ("AE", "parked"), ("AE 204", "held")])
+async def test_a_refusal_stops_its_lane_and_nothing_else(said: str, state: str) -> None:
+    peer = Peer(said)
+    async with Link(peer) as link:
+        await link.feed(row(1), row(2), row(3, stream="charges"), row(4, lane=6))
+        await link.quiet()
+        assert peer.ids == ["D1", "D3", "D4"]
+        assert link.marks[0].state == state
+        status = link.box.status
+        assert (status.queued, status.parked, status.last_error) == (1, 1, said)
+        await link.wait(1e6)
+        assert "D2" not in peer.ids
+
+
+async def test_a_refused_connection_counts_no_try_and_is_tried_every_thirty_seconds_at_most() -> None:
+    peer = Peer(*[REFUSED] * 8)
+    async with Link(peer, first=10, longest=900) as link:
+        await link.feed(row(1), row(2, lane=6))
+        await link.quiet()
+        delays = []
+        for _ in range(7):
+            delays.append(link.box._down_until - link.clock.moment)
+            await link.wait(delays[-1])
+        assert delays == [10, 20, 30, 30, 30, 30, 30]
+        assert set(peer.ids) == {"D1"}, "order: the same one first again"
+        assert link.marks == []
+        assert link.box.status.state == "down"
+        await link.wait(30)
+        assert [found.attempts for found in link.marks] == [1, 1]
+        assert peer.ids[-2:] == ["D1", "D2"]
+        assert link.told[0] == ("down", "refused")
+        assert [entry for entry in link.told if entry[0] in {"down", "up"}] == [("down", "refused"), ("up",)]
+        assert link.box.status == LinkStatus("up", 0, 0, None, "refused")
+
+
+async def test_a_connection_from_the_peer_makes_it_try_at_once() -> None:
+    peer = Peer(REFUSED, timeout())
+    async with Link(peer) as link:
+        await link.feed(row(1))
+        await link.quiet()
+        link.box.hurry()
+        await link.quiet()
+        assert peer.ids == ["D1", "D1"]
+        link.box.hurry()
+        await link.quiet()
+        assert peer.ids == ["D1", "D1", "D1"]
+        assert link.marks[-1].state == "accepted"
+
+
+async def test_a_quiet_connection_that_the_peer_had_closed_is_tried_again_at_once_but_only_once() -> None:
+    peer = Peer(LinkDown("closed", "x"), LinkDown("closed", "x"))
+    async with Link(peer) as link:
+        await link.feed(row(1))
+        await link.quiet()
+        assert peer.ids == ["D1", "D1"]
+        await link.wait(20)
+        assert peer.ids == ["D1", "D1", "D1"]
+
+
+async def test_a_duplicate_key_after_a_silent_try_is_a_success() -> None:
+    peer = Peer(timeout(), "AE 205", "AE 205")
+    async with Link(peer) as link:
+        await link.feed(row(1))
+        await link.quiet()
+        await link.wait(1000)
+        await link.feed(row(2, lane=6))
+        await link.quiet()
+        assert [(found.id, found.state) for found in link.marks] == [(1, "queued"), (1, "accepted"), (2, "parked")]
+
+
+async def test_after_a_restart_everything_unsettled_goes_on_where_it_was() -> None:
+    store = MemoryStore()
+    raw = adt("C1")
+    rows = Rows(journal=[journal(1, raw=raw, end=len(raw))], deliveries=[delivery(n, lane=n % 3) for n in range(1, 8)])
+    await store.commit(rows)
+    await store.commit(Rows(marks=[mark(1), mark(2, "parked"), mark(3, "queued", 4, 6000.0), mark(4, "sending")]))
+    peer = Peer("AE 207")
+    async with Link(peer, store=store) as link:
+        link.box.take_up(await store.open_deliveries())
+        link.box.take_up(await store.open_deliveries())  # after the store was away: known already
+        await link.quiet()
+        # Lane 0: 3 waits for its time, 6 behind it. Lane 1: 4 then 7. Lane 2: 2 is parked, 5 behind it.
+        assert peer.ids == ["D4"]
+        assert link.box.status.parked == 1
+        assert link.box.status.queued == 5
+        await link.wait(1000)
+        assert sorted(peer.ids) == ["D3", "D4", "D4", "D6", "D7"]
+        assert peer.ids.index("D3") < peer.ids.index("D6")
+        attempts = {found.id: found.attempts for found in link.marks}
+        assert attempts == {4: 3, 7: 1, 3: 5, 6: 1}
+
+
+async def test_bytes_that_are_not_at_hand_are_read_from_the_store() -> None:
+    peer = Peer()
+    async with Link(peer) as link:
+        await link.feed(row(1), row(2, body=adt("X")), at_hand=False)
+        await link.until(lambda: len(link.marks) == 2)
+        assert [payload.count(b"MSH|") for _, payload in peer.received] == [1, 1]
+
+
+async def test_the_bytes_at_hand_are_bounded_and_what_fell_out_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox_module, "_BYTES_AT_HAND", 1000)
+    peer = Peer()
+    peer.gate = asyncio.Event()
+    async with Link(peer) as link:
+        await link.feed(*(row(number) for number in range(1, 30)))
+        assert link.box._bytes <= 1000
+        assert link.box._bytes == sum(len(body) for body in link.box._at_hand.values())
+        peer.gate.set()
+        await link.until(lambda: len(link.marks) == 29)
+        assert peer.ids == [f"D{number}" for number in range(1, 30)]
+        await link.quiet()
+        assert link.box._bytes == 0
+        assert not link.box._at_hand
+
+
+async def test_a_store_that_is_away_while_bytes_are_read_costs_no_try() -> None:
+    store = MemoryStore()
+    peer = Peer()
+    async with Link(peer, store=store) as link:
+        await link.feed(row(1), at_hand=False)
+        store.away = "gone"
+        await link.quiet()
+        assert peer.received == []
+        assert link.marks == []
+        store.away = None
+        await link.wait(10)
+        assert peer.ids == ["D1"]
+        assert link.marks[0].attempts == 1
+
+
+async def test_stored_bytes_that_are_no_message_are_parked_not_tried_for_ever() -> None:
+    peer = Peer()
+    async with Link(peer) as link:
+        await link.feed(row(1, body=b"no message"), row(2, lane=6))
+        await link.quiet()
+        assert peer.ids == ["D2"]
+        assert link.marks[0] == DeliveryMark(1, "parked", 0, None, "unreadable", 5000.0)
+
+
+async def test_several_connections_send_several_lanes_at_once_but_one_of_a_lane() -> None:
+    first, second = Peer(), Peer()
+    first.gate = second.gate = asyncio.Event()
+    async with Link(first, second) as link:
+        await link.feed(row(1), row(2), row(3, lane=6), row(4, lane=7))
+        await link.quiet()
+        assert sorted(first.ids + second.ids) == ["D1", "D3"]
+        first.gate.set()
+        await link.until(lambda: len(link.marks) == 4)
+        assert sorted(first.ids + second.ids) == ["D1", "D2", "D3", "D4"]
+
+
+async def test_without_a_url_messages_wait_and_nothing_is_lost_or_kept_in_memory() -> None:
+    async with Link() as link:
+        await link.feed(row(1), row(2, lane=6))
+        link.clock.moment += 90
+        await link.quiet()
+        status = link.box.status
+        assert (status.state, status.queued) == ("unset", 2)
+        assert status.oldest_seconds == 4090.0
+        assert link.box._bytes == 0
+
+
+async def test_draining_sends_nothing_new_and_waits_for_what_is_in_flight() -> None:
+    peer = Peer()
+    peer.gate = asyncio.Event()
+    async with Link(peer) as link:
+        await link.feed(row(1), row(2))
+        await link.quiet()
+        draining = asyncio.create_task(link.box.drain())
+        await link.quiet()
+        assert not draining.done()
+        peer.gate.set()
+        await asyncio.wait_for(draining, 10)
+        await link.quiet()
+        assert peer.ids == ["D1"]
+        assert link.marks[0].state == "accepted"
+
+
+async def test_an_idle_outbox_drains_at_once_and_closes_its_connections_when_stopped() -> None:
+    peer = Peer()
+    async with Link(peer) as link:
+        await link.quiet()
+        await asyncio.wait_for(link.box.drain(), 10)
+    assert peer.closed == 1
+
+
+async def test_marks_of_others_are_no_concern() -> None:
+    peer = Peer()
+    async with Link(peer) as link:
+        link.box.marked(mark(99))
+        await link.feed(row(1))
+        await link.until(lambda: link.marks)
+
+
+async def test_each_destination_gets_its_own() -> None:
+    link = Link()
+    outlets = Outlets()
+    outlets.add(link.box)
+    outlets.feed([(row(1), b"x")])
+    outlets.marked([mark(1)])
+    assert link.box.status.queued == 1
+
+
+async def test_a_mark_that_could_not_be_committed_yet_keeps_its_lane_waiting_over_an_outage() -> None:
+    peer = Peer()
+    async with Link(peer) as link:
+        link.commits = False
+        await link.feed(row(1), row(2))
+        await link.quiet()
+        link.box.take_up(await link.store.open_deliveries())  # the store is back, the mark not yet written again
+        await link.quiet()
+        assert peer.ids == ["D1"]
+        link.commit_marks()
+        await link.quiet()
+        assert peer.ids == ["D1", "D2"]
