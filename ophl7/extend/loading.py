@@ -115,7 +115,8 @@ def _from_folder(folder: Path, name: str, origin: str) -> list[Source]:
         if not parts:
             raise RegistrationError(f"{place}: there are neither Handlers nor Rules in it; name helpers with a leading _")
         sources += [Source(part.name, origin, place, part) for part in parts]
-    return sources
+    # A part that one module imports from another, or that has two names, is one part: where it is seen first.
+    return list({id(source.part): source for source in reversed(sources)}.values())[::-1]
 
 
 def _from_packages(wanted: set[str], installed: Callable[[str], Iterable[EntryPoint]]) -> list[Source]:
@@ -145,9 +146,10 @@ def _from_packages(wanted: set[str], installed: Callable[[str], Iterable[EntryPo
 
 
 def _trusted(folder: Path) -> Path:
-    """Loading a folder is running it: nobody but its owner may write there."""
-    if folder.is_dir() and folder.stat().st_mode & (S_IWGRP | S_IWOTH):
-        raise RegistrationError(f"{folder} can be written by others than its owner; take that right away (chmod go-w)")
+    """Loading a folder is running it: nobody but its owner may write there, nor into its modules."""
+    for place in (folder, *sorted(folder.rglob("*.py"))):
+        if place.exists() and place.stat().st_mode & (S_IWGRP | S_IWOTH):
+            raise RegistrationError(f"{place} can be written by others than its owner; take that right away (chmod go-w)")
     return folder
 
 
