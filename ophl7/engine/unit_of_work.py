@@ -278,15 +278,15 @@ class UnitOfWork:
 
     def holds_of(self, message: int) -> list[HoldRow]:
         """The open holds of one message, oldest first."""
-        return self._open(self._by_message.get(message, ()))
+        return [row for row in self._open(self._by_message.get(message, ())) if row.message == message]
 
     def waiting_for(self, key: str) -> list[HoldRow]:
         """The open holds with that key, oldest first."""
-        return self._open(self._by_key.get(key, ()))
+        return [row for row in self._open(self._by_key.get(key, ())) if row.key == key]
 
     def blocking(self, scope: str) -> list[HoldRow]:
         """The open holds that make later messages of that object wait, oldest first."""
-        return self._open(self._by_block.get(scope, ()))
+        return [row for row in self._open(self._by_block.get(scope, ())) if row.blocks == scope]
 
     def _open(self, numbers: Collection[int]) -> list[HoldRow]:
         holds = self.state.holds

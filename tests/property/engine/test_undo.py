@@ -189,3 +189,14 @@ def test_a_read_never_overwrites_what_the_batch_has_written(written: list[Operat
             assert {batch.uow.state.patients[number].lane for number in members} == {lane}
 
     asyncio.run(check())
+
+
+async def test_a_hold_that_was_undone_is_not_found_under_what_it_waited_for() -> None:
+    uow = Batch(stored()).uow
+    mark = uow.mark()
+    uow.add_hold(hold(30, 1, blocks="charges:1"), HeldMessage(1, "pm", b"", 0, 0, 1.0))
+    uow.undo(mark)
+    uow.add_hold(hold(30, 2), HeldMessage(2, "pm", b"", 0, 0, 1.0))
+    assert uow.holds_of(1) == []
+    assert uow.blocking("charges:1") == []
+    assert [row.message for row in uow.holds_of(2)] == [2]
