@@ -156,7 +156,7 @@ def _amount(ft1: Segment) -> str:
         each = ft1.lead(number)
         if is_number(each):
             units = ft1.lead(10)
-            return str(Decimal(each) * (Decimal(units) if is_number(units) else 1))
+            return format(Decimal(each) * (Decimal(units) if is_number(units) else 1), "f")  # NM knows no exponent
     return ""
 
 

@@ -74,14 +74,19 @@ def named_patient(pid: Segment | None, default_authority: str) -> NamedPatient:
         if found is None:
             continue
         target = keys if found.type in KEY_TYPES else others
-        if found not in target:
-            target.append(found)
+        _name_once(found, target)
     if not keys:
         for repetition in pid.repetitions(2):
             found = identifier_from_cx(pid, repetition, default_authority)
             if found is not None and found.type in KEY_TYPES:
-                keys.append(found)
+                _name_once(found, keys)
     return NamedPatient(tuple(keys), tuple(others))
+
+
+def _name_once(found: Identifier, target: list[Identifier]) -> None:
+    """The type is a remark: an id that is repeated under another one is the same id."""
+    if all(known.key != found.key for known in target):
+        target.append(found)
 
 
 def deletes_key(pid: Segment | None) -> bool:
