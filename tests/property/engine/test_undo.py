@@ -191,7 +191,7 @@ def test_a_read_never_overwrites_what_the_batch_has_written(written: list[Operat
     asyncio.run(check())
 
 
-async def test_a_hold_that_was_undone_is_not_found_under_what_it_waited_for() -> None:
+def test_a_hold_that_was_undone_is_not_found_under_what_it_waited_for() -> None:
     uow = Batch(stored()).uow
     mark = uow.mark()
     uow.add_hold(hold(30, 1, blocks="charges:1"), HeldMessage(1, "pm", b"", 0, 0, 1.0))
