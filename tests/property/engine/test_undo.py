@@ -29,7 +29,7 @@ def operations() -> st.SearchStrategy[Operation]:
         "link": st.tuples(NUMBERS, NUMBERS),
         "save_appointment": st.tuples(NUMBERS, REFERENCES, REFERENCES),
         "add_charge": st.tuples(NUMBERS, st.sampled_from(["held", "sent", "rejected"]), st.sampled_from(["", "T1", "T2"])),
-        "add_hold": st.tuples(st.integers(10, 20), NUMBERS, st.sampled_from(["", "charges:1"])),
+        "add_hold": st.tuples(NUMBERS, st.sampled_from(["", "charges:1"])),
         "close_hold": st.tuples(st.integers(0, 9)),
         "remember": st.tuples(st.sampled_from(["C1", "C2"])),
         "remember_last": st.tuples(NUMBERS),
@@ -89,9 +89,9 @@ class Batch:
         made = charge(self.serial, subject_of(ident(f"P{number}")), transaction, state=state, message=9)
         self.uow.add_charge(made, None)
 
-    async def add_hold(self, number: int, message: int, blocks: str) -> None:
-        if number not in self.uow.state.holds:
-            self.uow.add_hold(hold(number, message, blocks=blocks), HeldMessage(message, "pm", b"", 0, 0, 1.0))
+    async def add_hold(self, message: int, blocks: str) -> None:
+        """Under a number of its own: ids are never given twice."""
+        self.uow.add_hold(hold(self.serial, message, blocks=blocks), HeldMessage(message, "pm", b"", 0, 0, 1.0))
 
     async def close_hold(self, place: int) -> None:
         holds = sorted(self.uow.state.holds)
