@@ -26,6 +26,11 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def named(requirement: str) -> str:
+    """The name of a requirement."""
+    return normal(re.split(r"[\[<>=!;~ (]", requirement, maxsplit=1)[0])
+
+
 def pinned() -> set[str]:
     return {normal(found[1]) for found in re.finditer(r"^([A-Za-z0-9._-]+)==", LOCK, re.MULTILINE)}
 
@@ -37,13 +42,24 @@ def test_every_dependency_is_pinned_with_hashes_and_no_address_is_in_the_lock() 
         wanted += extra
     for group in declared["dependency-groups"].values():
         wanted += [item for item in group if isinstance(item, str)]
-    names = {normal(re.split(r"[\[<>=!;~ ]", item, maxsplit=1)[0]) for item in wanted}
-    assert names - pinned() == set()
+    assert {named(item) for item in wanted} - pinned() == set()
     for block in re.split(r"\n(?=\S)", LOCK.strip()):
         assert re.match(r"[A-Za-z0-9._-]+==\S+", block), block
         assert "--hash=sha256:" in block, block
     assert "://" not in LOCK
     assert "index" not in re.sub(r"^[A-Za-z0-9._-]+==.*$", "", LOCK, flags=re.MULTILINE)
+
+
+def test_the_record_says_for_each_dependency_what_it_is_for_and_where_it_is_kept_out() -> None:
+    record = (ROOT / "docs" / "decisions" / "0001-dependencies.md").read_text("utf-8")
+    rows = [line.strip("|").split("|") for line in record.splitlines() if line.startswith("| ")]
+    table = {name.split()[0]: cells for cells in rows[1:] for name in cells[0].replace(",", " , ").split(" , ")}
+    declared = project()["project"]
+    assert {named(need) for need in declared["dependencies"]} <= table.keys()
+    assert all(len(cells) == 4 and all(cell.strip() for cell in cells) for cells in table.values())
+    for name, needs in declared["optional-dependencies"].items():
+        assert f"`{name}`" in record
+        assert any(re.search(rf"\b{named(need).partition('-')[0]}", record, re.IGNORECASE) for need in needs), name
 
 
 def test_the_readme_is_the_description_of_the_package_once_there_is_one() -> None:
@@ -61,9 +77,7 @@ def test_virtualenv_can_be_installed_by_itself_out_of_the_lock() -> None:
         name = waiting.pop()
         needed.add(name)
         plain = [need for need in metadata.requires(name) or [] if "extra ==" not in need]
-        waiting += {
-            normal(re.split(r"[\[<>=!;~ (]", need, maxsplit=1)[0]) for need in plain if "python_version <" not in need
-        } - needed
+        waiting += {named(need) for need in plain if "python_version <" not in need} - needed
     assert needed <= listed
 
 
