@@ -107,8 +107,8 @@ class UnitOfWork:
         """Every id of everybody in that patient's lane: the store does not know yet who was registered in this batch."""
         number = self.state.aliases.get(identifier)
         if number is not None:
-            for mate in self.state.lanes.get(self.state.patients[number].lane, ()):
-                yield from self.state.patients[mate].identifiers
+            for mate in self.members_of(self.state.patients[number].lane):
+                yield from mate.identifiers
 
     async def read(self, request: Read) -> None:
         """What a suspended Context read asks for."""
@@ -145,9 +145,7 @@ class UnitOfWork:
             else:
                 ours.update(theirs)
         for lane, members in loaded.lanes.items():
-            here = [number for number in members if state.patients[number].lane == lane]
-            state.lanes[lane] = tuple(dict.fromkeys((*here, *state.lanes.get(lane, ()))))
-            self._load_under(state.lanes, lane, members)
+            state.lanes[lane] = tuple(sorted({*members, *state.lanes.get(lane, ())}))
         state.reused |= loaded.reused
         closed = {number for number, _, _ in self.rows.closed_holds}
         for row in loaded.holds.values():
@@ -218,11 +216,17 @@ class UnitOfWork:
             counts = counting(counts, found)
         return counts
 
+    def members_of(self, lane: int) -> list[Patient]:
+        """Everybody in that lane, as the batch has them. `state.lanes` names all who ever were: it needs no undoing."""
+        patients = self.state.patients
+        found = (patients[number] for number in self.state.lanes.get(lane, ()) if number in patients)
+        return [patient for patient in found if patient.lane == lane]
+
     def subjects_of(self, match: Match) -> Iterator[int]:
         """Everybody whose charges are the same patient's: the lane's members, and ids that nobody has yet."""
         if match.patient is not None:
-            for number in self.state.lanes.get(match.patient.lane, (match.patient.id,)):
-                yield self.state.patients[number].subject
+            for mate in self.members_of(match.patient.lane) or (match.patient,):
+                yield mate.subject
         else:
             for identifier in match.named.keys:
                 yield subject_of(identifier)
@@ -231,15 +235,11 @@ class UnitOfWork:
 
     def save_patient(self, patient: Patient) -> None:
         """Adds or replaces a patient."""
-        before = self.state.patients.get(patient.id)
-        if before is not None and before.lane != patient.lane:
-            left = tuple(number for number in self.state.lanes.get(before.lane, ()) if number != patient.id)
-            self.put(self.state.lanes, before.lane, left)
         self.put(self.state.patients, patient.id, patient)
         self.put(self.rows.patients, patient.id, patient)
         members = self.state.lanes.get(patient.lane, ())
         if patient.id not in members:
-            self.put(self.state.lanes, patient.lane, (*members, patient.id))
+            self.state.lanes[patient.lane] = (*members, patient.id)
 
     def link(self, identifier: Identifier, patient: Patient) -> None:
         """From now on this id means that patient."""

@@ -119,7 +119,8 @@ class Batch:
         """Everything that can be seen of it, and every row that would be committed."""
         uow, state = self.uow, self.uow.state
         seen: dict[str, Any] = {name: deepcopy(getattr(state, name)) for name in state.__slots__ if name != "reused"}
-        seen["lanes"] = {lane: set(members) for lane, members in seen["lanes"].items() if members}
+        everybody = {lane: {one.id for one in uow.members_of(lane)} for lane in state.lanes}
+        seen["lanes"] = {lane: members for lane, members in everybody.items() if members}
         seen |= {f"rows.{name}": deepcopy(getattr(uow.rows, name)) for name in Rows.__slots__}
         seen["by key"] = {row.key: uow.waiting_for(row.key) for row in state.holds.values()}
         seen["by block"] = uow.blocking("charges:1")

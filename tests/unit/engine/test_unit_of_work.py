@@ -99,9 +99,11 @@ async def test_a_patient_that_changes_its_lane_is_in_the_new_one_only() -> None:
     uow = await opened(registered(patient(1), patient(2)))
     await uow.load(Keys(identifiers={("PM", "P1"), ("PM", "P2")}), small=True)
     uow.save_patient(patient(2, lane=patient(1).lane))
-    assert uow.state.lanes == {patient(1).lane: (1, 2), patient(2).lane: ()}
+    assert [one.id for one in uow.members_of(patient(1).lane)] == [1, 2]
+    assert uow.members_of(patient(2).lane) == []
     await uow.fetch(Keys(identifiers={("PM", "P2")}))
-    assert uow.state.lanes == {patient(1).lane: (1, 2), patient(2).lane: ()}
+    assert [one.id for one in uow.members_of(patient(1).lane)] == [1, 2]
+    assert uow.members_of(patient(2).lane) == []
 
 
 async def test_an_appointment_does_not_take_a_reference_that_is_anothers_filler() -> None:
