@@ -255,9 +255,10 @@ class Broker:
     def _ended(self, task: asyncio.Task[None]) -> None:
         """None of these tasks may end by itself: if one does, the broker stops rather than limp on."""
         self._tasks.discard(task)
-        if task.cancelled() or self._broken is None or self._broken.done():
+        if self._broken is None or self._broken.done():
             return
-        error = task.exception()
+        # Whoever cancels on purpose takes this callback away first (_cancel_tasks): anything else is a fault.
+        error = None if task.cancelled() else task.exception()
         self._broken.set_exception(error if error is not None else RuntimeError(f"the {task.get_name()} ended by itself"))
 
     async def broken(self) -> None:
@@ -311,7 +312,10 @@ class Broker:
         reserve = self.settings.disk_reserve
         folder = self.settings.database_path.absolute().parent
         while True:
-            free = shutil.disk_usage(folder).free
+            try:
+                free = shutil.disk_usage(folder).free
+            except OSError:  # the folder is away: so is its room
+                free = 0
             if free < reserve and "disk" not in self.engine.closed_for:
                 self.engine.close_for("disk")
                 self._close_connections()

@@ -27,6 +27,8 @@ rules = Rules("patient_authority")
 async def creation(change: Change, ctx: Context) -> Verdict | None:
     """Only the patients' owner creates; the other side's updates wait for him, or are refused (#1, #3, #6)."""
     assert isinstance(change, CreatePatient)
+    if ctx.match.ambiguous:
+        return None  # held by #10, whoever sent it
     key = f"patient:{change.identifiers[0]}"
     if ctx.owns_patients:
         if change.announced:

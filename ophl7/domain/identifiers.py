@@ -67,26 +67,20 @@ def named_patient(pid: Segment | None, default_authority: str) -> NamedPatient:
     """The identifiers that a PID names: PID-3 repetitions of a key type, else PID-2 (decisions 2, `generic`)."""
     if pid is None:
         return NOBODY
-    keys: list[Identifier] = []
-    others: list[Identifier] = []
+    # By key, in message order; the type is a remark: an id that is repeated under another one is the same id.
+    keys: dict[tuple[str, str], Identifier] = {}
+    others: dict[tuple[str, str], Identifier] = {}
     for repetition in pid.repetitions(3):
         found = identifier_from_cx(pid, repetition, default_authority)
         if found is None:
             continue
-        target = keys if found.type in KEY_TYPES else others
-        _name_once(found, target)
+        (keys if found.type in KEY_TYPES else others).setdefault(found.key, found)
     if not keys:
         for repetition in pid.repetitions(2):
             found = identifier_from_cx(pid, repetition, default_authority)
             if found is not None and found.type in KEY_TYPES:
-                _name_once(found, keys)
-    return NamedPatient(tuple(keys), tuple(others))
-
-
-def _name_once(found: Identifier, target: list[Identifier]) -> None:
-    """The type is a remark: an id that is repeated under another one is the same id."""
-    if all(known.key != found.key for known in target):
-        target.append(found)
+                keys.setdefault(found.key, found)
+    return NamedPatient(tuple(keys.values()), tuple(others.values()))
 
 
 def deletes_key(pid: Segment | None) -> bool:

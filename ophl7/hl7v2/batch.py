@@ -54,6 +54,7 @@ def split(raw: bytes) -> Batch:
 
 
 def _problems(pieces: list[tuple[str, str]], before: str, members: int) -> tuple[str, ...]:
+    names = {name for name, _ in pieces}
     found: list[str] = []
     if before.strip("\xef\xbb\xbf \t\r\n\x00"):
         found.append("text stands before the first header")
@@ -68,7 +69,7 @@ def _problems(pieces: list[tuple[str, str]], before: str, members: int) -> tuple
         elif name == "BHS":
             batches, in_batch = batches + 1, 0
         elif name in {"BTS", "FTS"}:
-            opened = any(other == ("BHS" if name == "BTS" else "FHS") for other, _ in pieces)
+            opened = ("BHS" if name == "BTS" else "FHS") in names
             if not opened:
                 found.append(f"{name} without {'BHS' if name == 'BTS' else 'FHS'}")
             _compare(name, piece, in_batch if name == "BTS" else batches, found)
