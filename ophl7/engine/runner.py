@@ -115,5 +115,10 @@ class Runner:
             return True, stop.value
         except TooSlow:
             raise HandlerFailed(name, f"it took longer than {watchdog.limit:g} s and was broken off") from None
+        except (Exception, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - an author's, of whatever kind, is a hold
+            # Awaiting what is cancelled already does not suspend, and exit() is one word: neither may look like our own end.
+            raise HandlerFailed(name, f"it raised {type(error).__name__}") from None
         finally:
             watchdog.since = None

@@ -252,3 +252,21 @@ async def test_outside_of_the_main_thread_it_watches_without_a_signal() -> None:
             return watchdog._thread is None
 
     assert await asyncio.to_thread(enter)
+
+
+async def test_awaiting_what_is_cancelled_already_breaks_off_the_handler_and_not_the_loop(patient: Runner) -> None:
+    async def cancelled() -> None:
+        gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        gone.cancel()
+        await gone
+
+    with pytest.raises(HandlerFailed, match="CancelledError"):
+        await patient.run("a", cancelled(), no_reads)
+
+
+async def test_a_handler_that_says_exit_does_not_end_the_broker(patient: Runner) -> None:
+    async def leaves() -> None:
+        raise SystemExit(1)
+
+    with pytest.raises(HandlerFailed, match="SystemExit"):
+        await patient.run("a", leaves(), no_reads)
