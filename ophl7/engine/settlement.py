@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +11,11 @@ from ophl7.engine.ports import Answer
 # Refusals that a later try may mend; 206 is a record that is open at somebody's desk.
 LOCKED, INTERNAL, UNKNOWN_KEY, DUPLICATE_KEY = 206, 207, 204, 205
 MOST_INTERNAL_TRIES = 5
+
+_KNOWN = frozenset({"AA", "AE", "AR", "CA", "CE", "CR"})
+
+# What of ERR-5 may be shown: a number, or letters with a number (P01, OP-17). A word may be a name.
+_APPLICATION_CODE = re.compile(r"[A-Za-z]{0,3}-?[0-9]{1,4}", re.ASCII)
 
 Settled = Literal["accepted", "retry", "held", "parked"]
 
@@ -25,13 +31,16 @@ class Settlement:
 def settle(answer: Answer, *, attempts: int, nack_default: Literal["park", "retry"]) -> Settlement:
     """The class of an answer whose MSA-2 was ours. attempts: how often these bytes were sent, this time included."""
     code = answer.code
+    shown = code if code in _KNOWN else "unknown code"  # MSA-1 is the peer's text: what is no code may be a name
     if code in {"AA", "CA"}:
         return Settlement("accepted", code)
     errors = [error for error in answer.errors if error.severity not in {"W", "I"}]
     if not errors:
-        return Settlement("parked" if nack_default == "park" else "retry", code)
+        return Settlement("parked" if nack_default == "park" else "retry", shown)
     first = errors[0]
-    words = f"{code} {first.code}" + (f" {first.application_code}" if first.application_code.isalnum() else "")
+    words = f"{shown} {first.code}" + (
+        f" {first.application_code}" if _APPLICATION_CODE.fullmatch(first.application_code) else ""
+    )
     outcome: Settled = "parked"
     passing = first.code == LOCKED or first.severity == "F" or (first.code == INTERNAL and attempts < MOST_INTERNAL_TRIES)
     if passing and code in {"AE", "AR", "CE"}:

@@ -74,3 +74,17 @@ def test_people_see_the_codes_and_never_the_peers_text() -> None:
     assert settle(plain, attempts=1, nack_default="park").answer == "AE 204 P01"
     chatty = Answer("AE", "D1", (AnswerError(204, "E", "Ada Rivers"),), b"")
     assert settle(chatty, attempts=1, nack_default="park").answer == "AE 204"
+
+
+@pytest.mark.parametrize("nack_default", ["park", "retry"])
+def test_an_answer_whose_code_is_none_keeps_its_words_to_itself(nack_default: Literal["park", "retry"]) -> None:
+    said = settle(Answer("RIVERS^ADA 20180412", "D1", (), b""), attempts=1, nack_default=nack_default)
+    assert (said.outcome, said.answer) == ("parked" if nack_default == "park" else "retry", "unknown code")
+
+
+def test_a_name_in_the_place_of_an_application_code_is_not_shown() -> None:
+    named, coded = (
+        settle(Answer("AE", "D1", (AnswerError(101, "E", code),), b""), attempts=1, nack_default="park")
+        for code in ("RIVERS", "P01")
+    )
+    assert (named.answer, coded.answer) == ("AE 101", "AE 101 P01")
