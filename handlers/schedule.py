@@ -43,7 +43,10 @@ async def book(_msh: Segment, ctx: Context) -> list[Change]:
         raise Hold("#24", key, "a resource change without its resources: send the whole appointment")
     known = await ctx.appointment(origin, booking.filler) if booking.filler else None
     if known is None and booking.placer:
-        known = await ctx.appointment(origin, booking.placer)
+        # SCH-1 is asked where there is no SCH-2 (#20), or where the row was made without one: never another appointment's.
+        found = await ctx.appointment(origin, booking.placer)
+        if found is not None and found.placer == booking.placer and (not booking.filler or not found.filler):
+            known = found
     patient = ctx.match.patient.id if ctx.match.patient is not None else None
     differing = differences(known, booking, patient, ctx.policy.zone) if known is not None else frozenset({"unknown"})
     changes: list[Change] = [SetAppointment(booking, known, about_patient, origin, "booked", differing)]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.acceptance.messages import OSCAR, RUTH, RUTH_IN_EMR, adt, dft
+from tests.acceptance.messages import OSCAR, RUTH, RUTH_IN_EMR, VISIT, adt, dft, siu
 from tests.acceptance.practice import PM_OWNS, SPLIT, Opening, Practice
 
 pytestmark = pytest.mark.timeout(30)
@@ -51,3 +51,19 @@ async def test_the_emrs_chart_id_is_learned_beside_a_known_id_and_names_the_pati
     await practice.accepted("emr", sent)
     copy = await practice.copy_of(sent, "pm")
     assert b"|7050^^^PM^MR~E-50^^^EMR^MR|" in copy, "the PM does not know the EMR's chart id: its own is supplied"
+
+
+@pytest.mark.parametrize("placer", ["100", "SERIES"])
+async def test_two_appointments_with_numbers_of_their_own_stay_two_whatever_their_placer_says(
+    opened: Opening, placer: str
+) -> None:
+    practice = await opened(PM_OWNS)
+    await practice.accepted("pm", adt("A1", "A28", RUTH))
+    for number, visit in enumerate((replace(VISIT, filler="100"), replace(VISIT, filler="200", start="20260109093000"))):
+        sent = siu(f"S{number}", "S12", visit)
+        assert sent.count(b"SCH||") == 1
+        await practice.accepted("pm", sent.replace(b"SCH||", b"SCH|" + placer.encode() + b"|"))
+    assert practice.count("appointment") == 2
+    found = practice.appointment("100")
+    assert found is not None
+    assert found["start"] == VISIT.start
