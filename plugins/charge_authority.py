@@ -56,6 +56,8 @@ async def once(change: Change, ctx: Context) -> Verdict | None:
     if line.kind in PAYMENT_TYPES:
         return hold("#52", f"payment:{line.transaction_id or 'without id'}", "payments and adjustments need a biller")
     if known is not None and known.content == line.content and known.kind == line.kind:
+        if known.state == "held":  # nobody knows yet whether it will be sent: until then neither may be left out
+            return hold("#48", f"charge:{line.transaction_id}", "it repeats a charge that itself waits")
         return strip("#48", "the charge is known already", code="")
     if line.kind == CREDIT:
         return _credit(change, ctx)

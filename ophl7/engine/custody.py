@@ -16,20 +16,30 @@ from ophl7.engine.ledger import settle_held_charges
 from ophl7.engine.ruling import Ruling
 from ophl7.engine.storage import DeliveryRow, HeldMessage, HoldRow, JournalUpdate, Keys
 from ophl7.engine.unit_of_work import UnitOfWork
+from ophl7.errors import Unreadable
 from ophl7.hl7v2.message import Message
 
 _JSON = json.JSONEncoder(separators=(",", ":"))
 
 
 def take_custody(uow: UnitOfWork, arrival: Arrival, ruling: Ruling, number: int, at: float) -> None:
-    """One hold for each condition: the message leaves when all of them have cleared."""
+    """One hold for each condition: the message leaves when all of them have cleared.
+
+    A condition that is there already is written anew where it says something else by now: a credit that waited for its unknown
+    patient, too, had no lane to block (#51).
+    """
     held = HeldMessage(number, arrival.peer, arrival.raw, arrival.start, arrival.end, arrival.received_at)
-    present = {row.key for row in uow.holds_of(number)}
+    present = {row.key: row for row in uow.holds_of(number)}
     for condition in ruling.conditions.values():
-        if condition.key not in present:
-            uow.add_hold(
-                HoldRow(uow.ids.next("hold"), number, condition.key, condition.blocks, condition.reason, at, arrival.peer), held
-            )
+        since = at
+        known = present.get(condition.key)
+        if known is not None:
+            if (known.blocks, known.reason) == (condition.blocks, condition.reason):
+                continue
+            uow.close_hold(known, at, "renewed")
+            since = known.since
+        row = HoldRow(uow.ids.next("hold"), number, condition.key, condition.blocks, condition.reason, since, arrival.peer)
+        uow.add_hold(row, held)
 
 
 def failed_effects(arrival: Arrival, message: Message, ruling: Ruling, error: Exception) -> Ruling:
@@ -53,20 +63,37 @@ class Custody:
         missing = {row.message for row in waiting if row.message not in uow.state.held}
         if missing:
             await uow.fetch(Keys(held=missing))
+        numbers = sorted({row.message for row in waiting})  # journal ids ascend as messages came
+        readable = await self._read(uow, numbers, at)
         released = 0
-        for number in sorted({row.message for row in waiting}):  # journal ids ascend as messages came
-            if uow.holds_of(number):  # what this release released in its turn has left already
-                released += await self._judge_again(uow, number, at)
+        for number in numbers:
+            if number in readable and uow.holds_of(number):  # what this release released in its turn has left already
+                released += await self._judge_again(uow, number, *readable[number], at)
         return released
 
-    async def _judge_again(self, uow: UnitOfWork, number: int, at: float) -> int:
-        """One message in custody. What it clears itself is released after it."""
-        arrival, message = read_held(uow.state.held[number], self._policy)
+    async def _read(self, uow: UnitOfWork, numbers: Sequence[int], at: float) -> dict[int, tuple[Arrival, Message]]:
+        """These messages with all that they can touch, loaded at once. One that cannot be read any more is a person's work."""
+        found: dict[int, tuple[Arrival, Message]] = {}
         keys = Keys()
-        collect_keys(arrival, keys, self._policy)
+        for number in numbers:
+            held = uow.state.held[number]
+            try:
+                found[number] = read_held(held, self._policy)
+            except Unreadable as trouble:
+                for row in uow.holds_of(number):
+                    uow.close_hold(row, at, "unreadable")
+                reason = f"it cannot be read any more under the settings of today: {trouble}"
+                uow.add_hold(HoldRow(uow.ids.next("hold"), number, f"refused:{number}", "", reason, at, held.peer), held)
+                continue
+            collect_keys(found[number][0], keys, self._policy)
         keys.controls.clear()  # the duplicate check is for what arrives
         keys.last.clear()
-        await uow.fetch(keys)
+        if keys:
+            await uow.fetch(keys)
+        return found
+
+    async def _judge_again(self, uow: UnitOfWork, number: int, arrival: Arrival, message: Message, at: float) -> int:
+        """One message in custody. What it clears itself is released after it."""
         uow.current = number
         mark = uow.mark()
         ruling = await self._judge.judge(uow, arrival, message)

@@ -132,14 +132,19 @@ class Decider:
         )
         return Decision(number, frame.peer, frame.connection, "", "", len(head), state, code, row, "", answer)
 
-    def keep(self, uow: UnitOfWork, arrival: Arrival, ruling: Ruling) -> Decision:
-        """Custody without judgement, for a message that cannot be decided here (#95): AA, and a person is told."""
+    def keep(self, uow: UnitOfWork, arrival: Arrival, ruling: Ruling, *, counted: bool) -> Decision:
+        """Custody without judgement, for a message that cannot be decided here (#95): AA, and a person is told.
+
+        counted: whether the charges of a DFT go into the ledger, as those of every held one do (P8).
+        """
         number = uow.ids.next("journal")
         when = self._now()
         message = arrival.message
         if message is None or message.type == "ACK":
             return self._unjudged(uow, arrival, number, when)
         take_custody(uow, arrival, ruling, number, when.timestamp())
+        if counted and message.type == "DFT" and arrival.peer == "emr":
+            self._count_charges(uow, arrival, message, ruling, number, None)
         code, answer = answer_ruling(message, ruling, uow.ids.control_id("A", number), when, self._policy.zone)
         subject = subject_in_journal(ruling, arrival, None)
         entry = _Entry(number, "held", code, answer, *headline(ruling), subject=subject, detail=detail(ruling, ()))

@@ -302,20 +302,27 @@ class Engine:
         """It fails alone while the store works: custody without judgement; if even that fails, no answer."""
         reason = "the database refused its rows" if isinstance(error, StoreRefused) else f"the engine failed: {describe(error)}"
         self._observer.failed_alone(frame.peer, reason)
-        uow = UnitOfWork(self._store, self._ids)
-        try:
-            decisions = [
-                self._decider.keep(uow, arrival, self._store_hold(await self._known(uow, arrival), arrival, reason))
-                for arrival in frame.arrivals
-            ]
-            done = await self._finish(uow, [frame], [decisions], [], [], perf_counter())
-        except StoreAway:
-            raise
-        except Exception as again:  # noqa: BLE001 - told; its sender gets no answer and sends again
-            self._observer.failed_alone(frame.peer, f"it could not be kept either: {describe(again)}")
-            frame.source.session.abandon()
-        else:
-            self._tell(done)
+        failure: Exception = error
+        for counted in (True, False):  # if its charges are what the database refuses, the message is kept without them
+            uow = UnitOfWork(self._store, self._ids)
+            try:
+                decisions = [
+                    self._decider.keep(
+                        uow, arrival, self._store_hold(await self._known(uow, arrival), arrival, reason), counted=counted
+                    )
+                    for arrival in frame.arrivals
+                ]
+                done = await self._finish(uow, [frame], [decisions], [], [], perf_counter())
+            except StoreAway:
+                raise
+            except Exception as again:  # noqa: BLE001 - tried without its charges, then told
+                failure = again
+            else:
+                self._tell(done)
+                return
+        # Its sender gets no answer and sends again.
+        self._observer.failed_alone(frame.peer, f"it could not be kept either: {describe(failure)}")
+        frame.source.session.abandon()
 
     @staticmethod
     async def _known(uow: UnitOfWork, arrival: Arrival) -> Match:

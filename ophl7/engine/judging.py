@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from ophl7.domain.changes import AddCharge, Change, Deliver, Receive, SetField, UpdatePatient
 from ophl7.domain.charge import clears
@@ -46,6 +47,7 @@ class Judge:
             scope = record_scope(found, arrival, message)
             ruling.note(hold("#95", f"handler:{failure.name}", reason, blocks=scope))
         _settle_charges(ruling)
+        _wait_for_any_id(ruling)
         if not ruling.refusals:
             self._wait_behind(uow, arrival, message, ruling)
         if _changes_nothing(ruling):
@@ -184,6 +186,15 @@ def _expand(change: Change, found: Match) -> Iterable[Change]:
         elif known is not None:
             parts.append(SetField(path, value, known))
     return parts
+
+
+def _wait_for_any_id(ruling: Ruling) -> None:
+    """Who waits for an unknown patient waits under each of the ids that the message names: any of them makes him known."""
+    waiting = next((condition for condition in ruling.conditions.values() if condition.kind == "patient"), None)
+    if waiting is None or ruling.match.patient is not None:
+        return
+    for identifier in ruling.match.unknown:
+        ruling.conditions.setdefault(f"patient:{identifier}", replace(waiting, key=f"patient:{identifier}"))
 
 
 def _settle_charges(ruling: Ruling) -> None:

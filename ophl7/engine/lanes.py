@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
 
 from ophl7.domain.changes import Stream
 from ophl7.engine.storage import OpenDelivery
 
 LaneKey = tuple[int, Stream]
+_STREAMS: tuple[Stream, Stream] = ("record", "charges")
+
+
+# A head in one of these states waits for a person or an event; its lane stops, the others go on.
+STOPPED = frozenset({"parked", "held", "unknown"})
 
 
 @dataclass(slots=True)
 class _Lane:
-    waiting: deque[OpenDelivery] = field(default_factory=deque)
-    busy: bool = False  # its head is being sent, or waits for the commit of its mark
-    stopped: bool = False  # its head is parked or held: a person or an event moves it
+    waiting: deque[OpenDelivery] = field(default_factory=deque)  # ids ascend
+    out: set[int] = field(default_factory=set)  # being sent, or waiting for the commit of their mark
+    frozen: bool = False  # a merge is being committed: nothing is given out, what waits may be about to change
     not_before: float | None = None
+    for_link: bool = False  # the delay is the link's fault, not the peer's wish
 
 
 class Lanes:
@@ -31,15 +37,17 @@ class Lanes:
         self._lanes: dict[LaneKey, _Lane] = {}
         self._ready: deque[LaneKey] = deque()
         self._delayed: list[tuple[float, int, LaneKey]] = []
+        self._moved: dict[int, int] = {}  # lane -> the one that it was united with, for what was out meanwhile
+        self._frozen: set[int] = set()
         self._ticket = 0
         self.depth = 0
 
     def add(self, delivery: OpenDelivery, now: float) -> None:
         """A new delivery at the end of its lane. One that is parked or held stops its lane from here."""
-        key = (delivery.lane, delivery.stream)
+        key = self._key(delivery)
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = _Lane()
+            lane = self._lanes[key] = _Lane(frozen=key[0] in self._frozen)
         lane.waiting.append(delivery)
         self.depth += 1
         if len(lane.waiting) == 1:
@@ -47,7 +55,7 @@ class Lanes:
 
     def has(self, delivery: OpenDelivery) -> bool:
         """Whether it waits here already."""
-        lane = self._lanes.get((delivery.lane, delivery.stream))
+        lane = self._lanes.get(self._key(delivery))
         if lane is None or lane.waiting[-1].id < delivery.id:  # ids ascend in a lane
             return False
         return any(waiting.id == delivery.id for waiting in lane.waiting)
@@ -57,59 +65,129 @@ class Lanes:
         while self._delayed and self._delayed[0][0] <= now:
             _, _, key = heapq.heappop(self._delayed)
             lane = self._lanes.get(key)
-            if lane is not None and lane.not_before is not None and lane.not_before <= now and not lane.busy:
+            if lane is not None and lane.not_before is not None and lane.not_before <= now and not lane.out:
                 lane.not_before = None
                 self._ready.append(key)
         while self._ready:
             key = self._ready.popleft()
             lane = self._lanes.get(key)
-            if lane is None or lane.busy or lane.stopped or lane.not_before is not None or not lane.waiting:
+            if lane is None or lane.out or lane.frozen or lane.not_before is not None or lane.waiting[0].state in STOPPED:
                 continue
-            lane.busy = True
-            return lane.waiting[0]
+            head = lane.waiting[0]
+            lane.out.add(head.id)
+            return head
         return None
 
     def give_back(self, delivery: OpenDelivery) -> None:
         """It was not tried after all (nobody answers the connection): its lane is the next again."""
-        key = (delivery.lane, delivery.stream)
-        self._lanes[key].busy = False
-        self._ready.appendleft(key)
+        key = self._key(delivery)
+        lane = self._lanes[key]
+        lane.out.discard(delivery.id)
+        if not lane.out:
+            self._ready.appendleft(key)
 
     def done(self, delivery: OpenDelivery, now: float) -> None:
-        """The head is settled for good: the next of its lane may go."""
-        key = (delivery.lane, delivery.stream)
+        """It is settled for good: the next of its lane may go."""
+        key = self._key(delivery)
         lane = self._lanes[key]
-        lane.waiting.popleft()
-        lane.busy = False
+        lane.out.discard(delivery.id)
+        if lane.waiting[0].id == delivery.id:
+            lane.waiting.popleft()
+        else:  # of a lane that was united with an older one while this was on its way
+            del lane.waiting[self._place(lane, delivery.id)]
         self.depth -= 1
-        if lane.waiting:
-            self._arm(key, lane, now)
-        else:
+        if not lane.waiting:
             del self._lanes[key]
+        else:
+            self._go_on(key, lane, now)
 
-    def later(self, delivery: OpenDelivery, changed: OpenDelivery, when: float) -> None:
-        """The head is tried again at `when`; nothing of its lane goes before."""
-        key = (delivery.lane, delivery.stream)
-        lane = self._lanes[key]
-        lane.waiting[0] = changed
-        lane.busy = False
-        self._delay(key, lane, when)
+    def later(self, delivery: OpenDelivery, changed: OpenDelivery, now: float, *, for_link: bool) -> None:
+        """It is tried again at `changed.next_at`; nothing of its lane goes before.
 
-    def stop(self, delivery: OpenDelivery, changed: OpenDelivery) -> None:
-        """The head is parked or held: its lane waits for a person or an event, the others go on."""
-        lane = self._lanes[delivery.lane, delivery.stream]
-        lane.waiting[0] = changed
-        lane.busy = False
-        lane.stopped = True
+        for_link: the delay is over as soon as the peer is seen alive; otherwise the peer asked for it.
+        """
+        key, lane = self._put(delivery, changed)
+        lane.for_link = for_link
+        self._go_on(key, lane, now)
+
+    def stop(self, delivery: OpenDelivery, changed: OpenDelivery, now: float) -> None:
+        """It is parked or held: its lane waits there for a person or an event, the others go on."""
+        key, lane = self._put(delivery, changed)
+        self._go_on(key, lane, now)
 
     def hurry(self) -> None:
-        """Everything that waits for its time is due now: the peer was seen alive."""
+        """The peer was seen alive: what waits because the link had failed is due now."""
         for _, _, key in self._delayed:
             lane = self._lanes.get(key)
-            if lane is not None and lane.not_before is not None:
+            if lane is not None and lane.not_before is not None and lane.for_link:
                 lane.not_before = None
                 self._ready.append(key)
-        self._delayed.clear()
+
+    # -- merges -------------------------------------------------------------------------------------------------------
+
+    def freeze(self, lanes: Collection[int]) -> list[tuple[OpenDelivery, bool]]:
+        """From now on these lanes give nothing out. What waits in them, each with whether its bytes may have been tried."""
+        self._frozen.update(lanes)
+        found: list[tuple[OpenDelivery, bool]] = []
+        for number in lanes:
+            for stream in _STREAMS:
+                lane = self._lanes.get((number, stream))
+                if lane is not None:
+                    lane.frozen = True
+                    found += [(one, one.id in lane.out or one.attempts > 0 or one.state == "sending") for one in lane.waiting]
+        return found
+
+    def thaw(self, now: float) -> None:
+        """Whatever became of the merge, its lanes go on."""
+        frozen, self._frozen = self._frozen, set()
+        for number in frozen:
+            for stream in _STREAMS:
+                key = (number, stream)
+                lane = self._lanes.get(key)
+                if lane is not None:
+                    lane.frozen = False
+                    self._go_on(key, lane, now)
+
+    def unite(self, number: int, into: int) -> None:
+        """Lane `number` goes on in `into`, in the order of ids. Nothing is sent until what is out in both has settled."""
+        self._moved[number] = into
+        for stream in _STREAMS:
+            lane = self._lanes.pop((number, stream), None)
+            if lane is None:
+                continue
+            home = self._lanes.setdefault((into, stream), _Lane(frozen=into in self._frozen))
+            moved = (replace(one, lane=into) for one in lane.waiting)
+            home.waiting = deque(sorted((*home.waiting, *moved), key=lambda one: one.id))
+            home.out |= lane.out
+            home.not_before, home.for_link = None, False
+
+    def rendered(self, delivery: OpenDelivery) -> None:
+        """A delivery that waits was made anew: another control id, or free to be tried again."""
+        lane = self._lanes[self._key(delivery)]
+        lane.waiting[self._place(lane, delivery.id)] = replace(delivery, lane=self._key(delivery)[0])
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _key(self, delivery: OpenDelivery) -> LaneKey:
+        number = delivery.lane
+        while number in self._moved:
+            number = self._moved[number]
+        return (number, delivery.stream)
+
+    @staticmethod
+    def _place(lane: _Lane, number: int) -> int:
+        return next(place for place, waiting in enumerate(lane.waiting) if waiting.id == number)
+
+    def _put(self, delivery: OpenDelivery, changed: OpenDelivery) -> tuple[LaneKey, _Lane]:
+        key = self._key(delivery)
+        lane = self._lanes[key]
+        lane.out.discard(delivery.id)
+        lane.waiting[self._place(lane, delivery.id)] = replace(changed, lane=key[0])
+        return key, lane
+
+    def _go_on(self, key: LaneKey, lane: _Lane, now: float) -> None:
+        if not lane.out and not lane.frozen:
+            self._arm(key, lane, now)
 
     def next_time(self) -> float | None:
         """When the next delayed lane is due; None when none is."""
@@ -121,14 +199,12 @@ class Lanes:
 
     def _arm(self, key: LaneKey, lane: _Lane, now: float) -> None:
         head = lane.waiting[0]
-        if head.state in {"parked", "held", "unknown"}:
-            lane.stopped = True
+        if head.state in STOPPED:
+            lane.not_before = None
         elif head.next_at is not None and head.next_at > now:
-            self._delay(key, lane, head.next_at)
+            self._ticket += 1
+            lane.not_before = head.next_at
+            heapq.heappush(self._delayed, (head.next_at, self._ticket, key))
         else:
+            lane.not_before = None
             self._ready.append(key)
-
-    def _delay(self, key: LaneKey, lane: _Lane, when: float) -> None:
-        self._ticket += 1
-        lane.not_before = when
-        heapq.heappush(self._delayed, (when, self._ticket, key))

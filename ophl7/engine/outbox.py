@@ -28,6 +28,9 @@ _BYTES_AT_HAND = 16 * 1024 * 1024
 # A peer that cannot be reached is tried at least this often (decisions 8).
 _LONGEST_REFUSED = 30.0
 
+# What went wrong with an exchange, as a mark's answer: the peer's being seen alive ends the delay that followed.
+_LINK_TROUBLE = frozenset({"timeout", "closed", "garbage", "foreign"})
+
 # The connection could not be made: nothing was tried, so no delivery counts a try for it.
 _UNREACHED = frozenset({"refused", "unreachable", "tls"})
 
@@ -136,14 +139,17 @@ class Outbox:
             self._lanes.done(delivery, self._now())
             self._forget(mark.id)
         elif mark.next_at is not None:
-            self._lanes.later(delivery, changed, mark.next_at)
+            self._lanes.later(delivery, changed, self._now(), for_link=mark.answer in _LINK_TROUBLE)
         else:
-            self._lanes.stop(delivery, changed)
+            self._lanes.stop(delivery, changed, self._now())
             self._parked += 1
         self._wake.set()
 
     def hurry(self) -> None:
-        """The peer was seen alive: try at once (decisions 8)."""
+        """The peer was seen alive: what the link had failed goes at once (decisions 8).
+
+        A delivery that the peer itself asked to have later (206, 207) keeps its own time.
+        """
         self._down_until = 0.0
         self._lanes.hurry()
         self._wake.set()

@@ -105,7 +105,7 @@ class MemoryStore:
             actual = subject if number is None else self.patients[number].subject
             rows = [r for r in self.journal.values() if r.subject == actual and r.peer == peer and r.state != "duplicate"]
             state.last[peer, subject] = _as_seen(max(rows, key=lambda row: row.id)) if rows else None
-        self._find_holds(identifiers, keys.appointments, state)
+        self._find_holds(identifiers, keys, state)
         for number in keys.held:
             row = self.journal[number]
             state.held[number] = HeldMessage(number, row.peer, row.raw, row.start, row.end, row.received_at)
@@ -152,16 +152,15 @@ class MemoryStore:
                 found = counting(found, charge)
         return found
 
-    def _find_holds(
-        self, identifiers: Collection[tuple[str, str]], appointments: Collection[tuple[str, str]], state: State
-    ) -> None:
-        keys = {f"patient:{authority}:{value}" for authority, value in identifiers}
+    def _find_holds(self, identifiers: Collection[tuple[str, str]], keys: Keys, state: State) -> None:
+        waiting = {f"patient:{authority}:{value}" for authority, value in identifiers}
+        waiting |= {f"charge:{transaction}" for _, _, transaction in keys.charges}
         subjects = {patient.subject for patient in state.patients.values()}
         subjects |= {subject_of(Identifier(*key)) for key, number in state.aliases.items() if number is None}
         blocks = {f"record:{subject}" for subject in subjects} | {f"charges:{lane}" for lane in (*state.lanes, *subjects)}
-        blocks |= {f"appointment:{reference}" for _, reference in appointments}
+        blocks |= {f"appointment:{reference}" for _, reference in keys.appointments}
         for row in self.holds.values():
-            if row.key in keys or (row.blocks and row.blocks in blocks):
+            if row.key in waiting or (row.blocks and row.blocks in blocks):
                 state.holds[row.id] = row
 
     # -- commit -------------------------------------------------------------------------------------------------------

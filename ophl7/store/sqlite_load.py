@@ -40,7 +40,7 @@ class Loader:
         if keys.last:
             self._last(keys.last, state)
         if holds and (identifiers or keys.appointments):
-            self._holds(identifiers, keys.appointments, state)
+            self._holds(identifiers, keys, state)
         if keys.held:
             self._held(keys.held, state)
         return state
@@ -137,14 +137,15 @@ class Loader:
             for key in asked[found[seen.message]]:
                 state.last[key] = seen
 
-    def _holds(self, identifiers: Collection[tuple[str, str]], appointments: Collection[tuple[str, str]], state: State) -> None:
-        """What waits for these patients, and what makes their later messages wait."""
+    def _holds(self, identifiers: Collection[tuple[str, str]], keys: Keys, state: State) -> None:
+        """What waits for these patients and charges, and what makes their later messages wait."""
         waiting = {f"patient:{authority}:{value}" for authority, value in identifiers}
+        waiting |= {f"charge:{transaction}" for _, _, transaction in keys.charges}
         subjects = {patient.subject for patient in state.patients.values()}
         subjects |= {subject_of(Identifier(*key)) for key, number in state.aliases.items() if number is None}
         blocks = {f"record:{subject}" for subject in subjects}
         blocks |= {f"charges:{lane}" for lane in (*state.lanes, *subjects)}
-        blocks |= {f"appointment:{reference}" for _, reference in appointments}
+        blocks |= {f"appointment:{reference}" for _, reference in keys.appointments}
         if waiting:
             self._take_holds("open_holds_by_key", waiting, state)
         if blocks:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.acceptance.messages import OSCAR, RUTH, RUTH_IN_EMR, Fee, Person, Side, Visit, adt, dft, siu
-from tests.acceptance.practice import EMR_OWNS, PM_OWNS, SETUPS, SPLIT, Opening, Practice
+from tests.acceptance.practice import EMR_OWNS, PM_OWNS, SETUPS, SPLIT, Opening, Practice, other
 from tests.acceptance.replies import VERSIONS, assert_refused
 
 pytestmark = pytest.mark.timeout(30)
@@ -378,7 +378,7 @@ async def test_row_7_a_corrected_birth_date_alone_is_taken__any(opened: Opening,
 # -- 10 -------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["adt", "siu", "dft"])
+@pytest.mark.parametrize("kind", ["registration", "adt", "siu", "dft"])
 @pytest.mark.parametrize("setup", SETUPS)
 async def test_row_10_ids_of_two_patients_in_one_message_are_a_persons_to_settle__any(
     opened: Opening, setup: str, kind: str
@@ -386,8 +386,15 @@ async def test_row_10_ids_of_two_patients_in_one_message_are_a_persons_to_settle
     practice = await opened(setup)
     await register(practice, RUTH, OSCAR)
     both = replace(RUTH, ids="7050^^^PM^MR~7051^^^PM^MR")
-    side: Side = {"adt": practice.patients, "siu": practice.schedule, "dft": "emr"}[kind]
+    sides: dict[str, Side] = {
+        "registration": other(practice.patients),
+        "adt": practice.patients,
+        "siu": practice.schedule,
+        "dft": "emr",
+    }
+    side = sides[kind]
     sent = {
+        "registration": adt("X10", "A28", both, sender=side),
         "adt": adt("X10", "A08", both, sender=side),
         "siu": siu("X10", "S12", who=both, sender=side),
         "dft": dft("X10", who=both, sender=side),

@@ -14,49 +14,69 @@ from ophl7.engine.lanes import Lanes
 from ophl7.engine.storage import DeliveryState, OpenDelivery
 
 Lane = tuple[int, Stream]
-LANES = st.tuples(st.integers(1, 4), st.sampled_from(("record", "charges")))
+STREAMS: tuple[Stream, Stream] = ("record", "charges")
+LANES = st.tuples(st.integers(1, 4), st.sampled_from(STREAMS))
 NEW: st.SearchStrategy[Literal["queued", "parked", "held", "unknown", "sending"]] = st.sampled_from(
     ("queued", "queued", "queued", "sending", "parked", "held", "unknown")
 )
+STOPPED = {"parked", "held", "unknown"}
 
 
 class Machine(RuleBasedStateMachine):
-    """Model: a list per lane; whether its head is out, stopped, or due at a time."""
+    """Model: a list per lane in the order of ids; what of it is out; and which lanes were united."""
 
     def __init__(self) -> None:
         super().__init__()
         self.lanes = Lanes()
         self.model: dict[Lane, list[OpenDelivery]] = {}
-        self.out: dict[Lane, OpenDelivery] = {}
+        self.out: dict[int, OpenDelivery] = {}
+        self.by_link: set[int] = set()
+        self.united: dict[int, int] = {}
         self.turns: dict[Lane, int] = {}
         self.now = 1000.0
         self.number = 0
 
+    def home(self, number: int) -> int:
+        while number in self.united:
+            number = self.united[number]
+        return number
+
+    def place(self, delivery: OpenDelivery) -> Lane:
+        return (self.home(delivery.lane), delivery.stream)
+
     def delivery(self, lane: Lane, state: DeliveryState, next_at: float | None = None) -> OpenDelivery:
         self.number += 1
-        return OpenDelivery(self.number, "emr", lane[0], lane[1], f"D{self.number}", state, 0, next_at, self.now)
+        return OpenDelivery(self.number, "emr", self.home(lane[0]), lane[1], f"D{self.number}", state, 0, next_at, self.now)
+
+    def enter(self, made: OpenDelivery) -> None:
+        assert not self.lanes.has(made)
+        self.lanes.add(made, self.now)
+        self.model.setdefault(self.place(made), []).append(made)
 
     def ready(self, lane: Lane) -> bool:
         """Whether the model would let this lane send."""
-        if lane in self.out or not self.model.get(lane):
+        waiting = self.model[lane]
+        if any(one.id in self.out for one in waiting):
             return False
-        head = self.model[lane][0]
-        return head.state not in {"parked", "held", "unknown"} and (head.next_at is None or head.next_at <= self.now)
+        head = waiting[0]
+        return head.state not in STOPPED and (head.next_at is None or head.next_at <= self.now)
+
+    def put(self, changed: OpenDelivery) -> None:
+        waiting = self.model[self.place(changed)]
+        waiting[[one.id for one in waiting].index(changed.id)] = changed
+        self.turns.clear()
+
+    def draw_out(self, data: st.DataObject) -> OpenDelivery:
+        return self.out.pop(data.draw(st.sampled_from(sorted(self.out))))
 
     @initialize(lanes=st.lists(st.tuples(LANES, NEW, st.none() | st.floats(990, 1100)), max_size=8))
     def take_up(self, lanes: list[tuple[Lane, DeliveryState, float | None]]) -> None:
         for lane, state, next_at in lanes:
-            made = self.delivery(lane, state, next_at)
-            assert not self.lanes.has(made)
-            self.lanes.add(made, self.now)
-            self.model.setdefault(lane, []).append(made)
+            self.enter(self.delivery(lane, state, next_at))
 
     @rule(lane=LANES, state=NEW)
     def add(self, lane: Lane, state: DeliveryState) -> None:
-        made = self.delivery(lane, state)
-        assert not self.lanes.has(made)
-        self.lanes.add(made, self.now)
-        self.model.setdefault(lane, []).append(made)
+        self.enter(self.delivery(lane, state))
 
     @rule()
     def take(self) -> None:
@@ -65,10 +85,10 @@ class Machine(RuleBasedStateMachine):
         if taken is None:
             assert not ready
             return
-        lane: Lane = (taken.lane, taken.stream)
+        lane = self.place(taken)
         assert lane in ready
         assert taken.id == self.model[lane][0].id, "the head of its lane, and nothing else"
-        self.out[lane] = taken
+        self.out[taken.id] = taken
         # Fair: nobody gets a second turn while another lane has been ready all the time.
         for other in ready:
             if other != lane:
@@ -79,39 +99,37 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.out)
     @rule(data=st.data())
     def done(self, data: st.DataObject) -> None:
-        lane = data.draw(st.sampled_from(sorted(self.out)))
-        self.lanes.done(self.out.pop(lane), self.now)
-        self.model[lane].pop(0)
+        settled = self.draw_out(data)
+        self.lanes.done(settled, self.now)
+        lane = self.place(settled)
+        self.model[lane] = [one for one in self.model[lane] if one.id != settled.id]
         if not self.model[lane]:
             del self.model[lane]
         self.turns.pop(lane, None)
 
     @precondition(lambda self: self.out)
-    @rule(data=st.data(), seconds=st.floats(-5, 50))
-    def later(self, data: st.DataObject, seconds: float) -> None:
-        lane = data.draw(st.sampled_from(sorted(self.out)))
-        head = self.out.pop(lane)
-        changed = replace(head, attempts=head.attempts + 1, next_at=self.now + seconds)
-        self.lanes.later(head, changed, self.now + seconds)
-        self.model[lane][0] = changed
-        self.turns.pop(lane, None)
+    @rule(data=st.data(), seconds=st.floats(-5, 50), for_link=st.booleans())
+    def later(self, data: st.DataObject, seconds: float, for_link: bool) -> None:
+        tried = self.draw_out(data)
+        changed = replace(tried, attempts=tried.attempts + 1, next_at=self.now + seconds)
+        self.lanes.later(tried, changed, self.now, for_link=for_link)
+        (self.by_link.add if for_link else self.by_link.discard)(tried.id)
+        self.put(changed)
 
     @precondition(lambda self: self.out)
     @rule(data=st.data(), state=st.sampled_from(("parked", "held")))
     def stop(self, data: st.DataObject, state: Literal["parked", "held"]) -> None:
-        lane = data.draw(st.sampled_from(sorted(self.out)))
-        head = self.out.pop(lane)
-        changed = replace(head, state=state)
-        self.lanes.stop(head, changed)
-        self.model[lane][0] = changed
-        self.turns.pop(lane, None)
+        tried = self.draw_out(data)
+        changed = replace(tried, state=state)
+        self.lanes.stop(tried, changed, self.now)
+        self.put(changed)
 
     @precondition(lambda self: self.out)
     @rule(data=st.data())
     def give_back(self, data: st.DataObject) -> None:
-        lane = data.draw(st.sampled_from(sorted(self.out)))
-        self.lanes.give_back(self.out.pop(lane))
-        self.turns = {other: turns - 1 for other, turns in self.turns.items() if other != lane}  # it was no turn
+        given = self.draw_out(data)
+        self.lanes.give_back(given)
+        self.turns = {other: turns - 1 for other, turns in self.turns.items() if other != self.place(given)}  # it was no turn
 
     @rule(seconds=st.floats(0, 60))
     def wait(self, seconds: float) -> None:
@@ -119,11 +137,38 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def hurry(self) -> None:
+        """What a broken link delays is due; what the peer asked to have later is not."""
         self.lanes.hurry()
-        for lane, waiting in self.model.items():
+        for waiting in self.model.values():
             head = waiting[0]
-            if head.next_at is not None and head.next_at > self.now and lane not in self.out:
+            delayed = head.next_at is not None and head.next_at > self.now and head.state not in STOPPED
+            if delayed and head.id in self.by_link and not any(one.id in self.out for one in waiting):
                 waiting[0] = replace(head, next_at=self.now)
+
+    @rule(pair=st.permutations((1, 2, 3, 4)), late=st.none() | LANES)
+    def merge(self, pair: list[int], late: Lane | None) -> None:
+        """Frozen while it is committed, then one lane in the order of ids; what came meanwhile is fed before the thaw."""
+        number, into = self.home(pair[0]), self.home(pair[1])
+        frozen = self.lanes.freeze({number, into})
+        expected = [one for lane, waiting in self.model.items() if lane[0] in {number, into} for one in waiting]
+        assert sorted(one.id for one, _ in frozen) == sorted(one.id for one in expected)
+        assert all(tried for one, tried in frozen if one.id in self.out or one.attempts)
+        taken = self.lanes.take(self.now)
+        if taken is not None:
+            assert self.home(taken.lane) not in {number, into}
+            self.lanes.give_back(taken)
+        if number != into:
+            self.lanes.unite(number, into)
+            self.united[number] = into
+            for stream in STREAMS:
+                waiting = self.model.pop((number, stream), []) + self.model.pop((into, stream), [])
+                if waiting:
+                    self.model[into, stream] = sorted(waiting, key=lambda one: one.id)
+                    self.by_link -= {one.id for one in waiting}
+        if late is not None:
+            self.enter(self.delivery(late, "queued"))
+        self.lanes.thaw(self.now)
+        self.turns.clear()
 
     @rule()
     def take_up_twice(self) -> None:
@@ -139,12 +184,12 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def the_next_time_is_not_after_the_first_that_is_due(self) -> None:
         due = [
-            head.next_at
-            for lane, (head, *_) in self.model.items()
-            if lane not in self.out
-            and head.state not in {"parked", "held", "unknown"}
-            and head.next_at is not None
-            and head.next_at > self.now
+            waiting[0].next_at
+            for waiting in self.model.values()
+            if not any(one.id in self.out for one in waiting)
+            and waiting[0].state not in STOPPED
+            and waiting[0].next_at is not None
+            and waiting[0].next_at > self.now
         ]
         said = self.lanes.next_time()
         if due:
@@ -153,15 +198,14 @@ class Machine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """In the end everything that may go goes, in order, one of a lane at a time."""
-        for lane in list(self.out):
-            self.lanes.give_back(self.out.pop(lane))
+        for number in list(self.out):
+            self.lanes.give_back(self.out.pop(number))
         self.now += 10_000
         while (taken := self.lanes.take(self.now)) is not None:
-            lane = (taken.lane, taken.stream)
-            assert taken.id == self.model[lane].pop(0).id
+            assert taken.id == self.model[self.place(taken)].pop(0).id
             self.lanes.done(taken, self.now)
-        assert all(not waiting or waiting[0].state in {"parked", "held", "unknown"} for waiting in self.model.values())
+        assert all(not waiting or waiting[0].state in STOPPED for waiting in self.model.values())
 
 
 TestLanes = Machine.TestCase
-TestLanes.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+TestLanes.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)

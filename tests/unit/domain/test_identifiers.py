@@ -106,3 +106,24 @@ def test_subjects_differ_by_authority_value_and_kind_of_thing_but_not_by_type() 
     found = {subject_of(Identifier(*key)) for key in (("PM", "1"), ("EMR", "1"), ("PM", "2"), ("PM1", ""), ("P", "M1"))}
     assert len(found | {subject_of_block("PM", "1")}) == 6
     assert subject_of(Identifier("PM", "1", "MR")) == subject_of(Identifier("PM", "1", "PI"))
+
+
+def test_naming_a_patient_by_many_ids_takes_steps_in_proportion_and_keeps_their_order() -> None:
+    def steps(ids: int) -> int:
+        pid = message("PID|1||" + "~".join(f"{number}^^^A{number % 7}^MR" for number in range(ids))).first("PID")
+        calls = 0
+
+        def count(_frame: object, event: str, _argument: object) -> None:
+            nonlocal calls
+            calls += event == "call"
+
+        before = sys.getprofile()
+        sys.setprofile(count)
+        try:
+            found = named_patient(pid, "PM")
+        finally:
+            sys.setprofile(before)
+        assert [one.value for one in found.keys] == [str(number) for number in range(ids)]
+        return calls
+
+    assert steps(800) < 2.5 * steps(400)

@@ -18,6 +18,7 @@ from ophl7.engine.router import Router
 from ophl7.engine.runner import Runner, Watchdog
 from ophl7.engine.storage import Counters, DeliveryMark, DeliveryRow, Keys, OpenDelivery, Rows, State, Store
 from ophl7.engine.unit_of_work import Ids
+from ophl7.errors import StoreRefused
 from ophl7.extend.loading import load_parts
 from ophl7.kit import RegisteredHandler, RegisteredRule
 from ophl7.store.memory import MemoryStore
@@ -125,6 +126,7 @@ class ScriptedStore:
         self.inner = inner if inner is not None else MemoryStore()
         self.faults: list[Exception | None] = []  # one for each commit to come
         self.refuse_deliveries_of: set[str] = set()  # control ids of messages whose deliveries are refused
+        self.refuse_charges_of: set[str] = set()  # the same for their charges
         self.gate: asyncio.Event | None = None
         self.reached = asyncio.Event()
         self.loads = 0
@@ -145,6 +147,9 @@ class ScriptedStore:
         fault = self.faults.pop(0) if self.faults else None
         if fault is not None:
             raise fault
+        charged = {row.id for row in rows.journal if row.control_id in self.refuse_charges_of}
+        if any(charge.message in charged for charge, _ in rows.charges):
+            raise StoreRefused("the store refused a charge")
         poisoned = {row.id for row in rows.journal if row.control_id in self.refuse_deliveries_of}
         if any(row.message in poisoned for row in rows.deliveries):
             self.inner.refuse.update(row.control_id for row in rows.journal if row.id in poisoned)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ophl7.kit import Change, Context, Receive, RegisteredRule, Rules, Verdict, hold, reject
-from tests.unit.engine.desk import Desk, adt, dft, ft1, siu
+from ophl7.store.memory import MemoryStore
+from tests.unit.engine.desk import Desk, ScriptedStore, adt, dft, ft1, siu
 
 
 def rules_of(rules: Rules) -> list[RegisteredRule]:
@@ -144,7 +145,7 @@ async def test_a_message_that_was_released_by_another_release_is_not_judged_agai
         await desk.send("pm", adt("X", "A08", ids=both))
         await desk.send("emr", dft("Y", ft1("T1"), ids=both))
         keys = sorted(row.key for row in desk.memory.holds.values())
-        assert keys == ["patient:EMR:C9", "patient:EMR:C9", "patient:PM:7050"]
+        assert keys == ["patient:EMR:C9", "patient:EMR:C9", "patient:PM:7050", "patient:PM:7050"]
         await desk.send("emr", adt("E1", ids="C9^^^EMR^MR"))
         assert [desk.journal(control_id).state for control_id in ("X", "Y")] == ["accepted", "accepted"]
         assert desk.delivered == ["E1", "Y"]
@@ -198,3 +199,67 @@ async def test_thousands_in_custody_of_one_patient_are_released_without_growing_
         await desk.send("pm", adt("P1"))
         assert desk.delivered == ["P1", *(f"D{n}" for n in range(600))]
         assert desk.memory.holds == {}
+
+
+async def test_what_waits_for_an_unknown_patient_is_released_by_the_registration_of_any_id_that_it_names() -> None:
+    both = "7050^^^PM^MR~C9^^^EMR^PI"
+    for known_as in ("7050^^^PM^MR", "C9^^^EMR^PI"):
+        async with Desk() as desk:
+            await desk.send("emr", dft("D1", ft1("T1"), ids=both))
+            await desk.send("pm", siu("S1", ids=both))
+            assert {row.key for row in desk.memory.holds.values()} == {"patient:PM:7050", "patient:EMR:C9"}
+            await desk.send("pm", adt("P1", ids=known_as))
+            assert desk.delivered == ["P1", "D1", "S1"], known_as
+            assert desk.memory.holds == {}
+
+
+async def test_a_credit_of_an_unknown_patient_and_charge_blocks_the_lane_once_he_is_known_and_leaves_after_its_charge() -> None:
+    async with Desk() as desk:
+        await desk.send("emr", dft("D1", ft1("T1", kind="CD")))
+        assert {row.key: row.blocks for row in desk.memory.holds.values()} == {"patient:PM:7050": "", "charge:T1": ""}
+        (since,) = {row.since for row in desk.memory.holds.values()}
+        desk.clock.moment += 60
+        await desk.send("pm", adt("P1"))
+        (hold_,) = desk.memory.holds.values()
+        assert (hold_.key, hold_.blocks, hold_.since) == ("charge:T1", f"charges:{desk.memory.patients[1].lane}", since)
+        await desk.send("emr", dft("D2", ft1("T2")))
+        assert desk.journal("D2").state == "held"
+        await desk.send("emr", dft("D3", ft1("T1")))
+        assert desk.memory.holds == {}
+        assert desk.delivered == ["P1", "D3", "D1", "D2"]
+
+
+async def test_a_charge_that_repeats_one_in_custody_waits_with_it_and_is_left_out_once_that_was_sent() -> None:
+    async with Desk() as desk:
+        await desk.send("pm", adt("P1"))
+        await desk.send("emr", dft("D1", ft1("T1"), ft1("T2", 2, kind="CD")))
+        assert desk.journal("D1").state == "held"  # its credit waits for a charge that nobody knows (#51)
+        await desk.send("emr", dft("D2", ft1("T1")))
+        assert desk.journal("D2").state == "held", "D1 may yet be discarded: then this is the only one"
+        await desk.send("emr", dft("D3", ft1("T2")))
+        assert [desk.journal(control_id).state for control_id in ("D1", "D2", "D3")] == ["accepted", "ignored", "accepted"]
+        assert desk.memory.holds == {}
+        assert desk.delivered == ["P1", "D3", "D1"]
+
+
+async def test_all_that_a_registration_releases_is_read_at_once() -> None:
+    store = ScriptedStore()
+    async with Desk(store=store) as desk:
+        for number in range(20):
+            await desk.send("emr", dft(f"D{number}", ft1(f"T{number}")))
+        before = store.loads
+        await desk.send("pm", adt("P1"))
+        assert desk.states == ["accepted"] * 21
+        assert store.loads - before == 3  # the batch, the messages in custody, what they touch
+
+
+async def test_a_message_in_custody_that_cannot_be_read_any_more_is_a_persons_work_and_stops_nobody() -> None:
+    memory = MemoryStore()
+    async with Desk(store=memory) as desk:
+        await desk.send("emr", dft("D1", ft1("T1")), dft("D2", ft1("T2")))
+    damaged = memory.journal[1]._replace(raw=b"\x00" + memory.journal[1].raw[:2], end=3)
+    memory.journal[1] = damaged
+    async with Desk(store=memory) as desk:
+        assert await desk.send("pm", adt("P1")) == ["AA"]
+        assert desk.delivered == ["P1", "D2"]
+        assert [row.key for row in memory.holds.values()] == ["refused:1"]

@@ -11,11 +11,13 @@ import pytest
 
 from ophl7.domain.changes import Stream
 from ophl7.engine.lanes import Lanes
-from ophl7.engine.storage import OpenDelivery
+from ophl7.engine.storage import DeliveryState, OpenDelivery
 
 
-def delivery(number: int, lane: int = 1, stream: Stream = "record", next_at: float | None = None) -> OpenDelivery:
-    return OpenDelivery(number, "emr", lane, stream, f"D{number}", "queued", 0, next_at, 0.0)
+def delivery(
+    number: int, lane: int = 1, stream: Stream = "record", next_at: float | None = None, state: DeliveryState = "queued"
+) -> OpenDelivery:
+    return OpenDelivery(number, "emr", lane, stream, f"D{number}", state, 0, next_at, 0.0)
 
 
 def filled(*deliveries: OpenDelivery) -> Lanes:
@@ -43,7 +45,7 @@ def test_a_stuck_lane_stops_itself_only() -> None:
     lanes = filled(delivery(1), delivery(2), delivery(3, lane=2))
     head = lanes.take(0.0)
     assert head is not None
-    lanes.stop(head, replace(head, state="parked"))
+    lanes.stop(head, replace(head, state="parked"), 0.0)
     assert ids(lanes) == [3]
     lanes.hurry()
     assert ids(lanes, 1e9) == []
@@ -58,12 +60,73 @@ def test_a_busy_lane_does_not_get_a_second_turn_before_the_others_had_their_firs
     assert order == [1, 10, 11, 12, 2, 3, 4]
 
 
-def test_a_delayed_lane_waits_for_its_time_or_for_the_peer() -> None:
-    lanes = filled(delivery(1, next_at=50.0), delivery(2), delivery(3, lane=2))
+def test_a_lane_that_a_broken_link_delays_waits_for_its_time_or_for_the_peer() -> None:
+    lanes = filled(delivery(1), delivery(2), delivery(3, lane=2))
+    head = lanes.take(0.0)
+    assert head is not None
+    lanes.later(head, replace(head, next_at=50.0), 0.0, for_link=True)
     assert ids(lanes, 10.0) == [3]
     assert lanes.next_time() == 50.0
     lanes.hurry()
     assert ids(lanes, 10.0) == [1]
+
+
+def test_what_the_peer_asked_to_have_later_keeps_its_time_also_when_the_peer_is_seen_alive() -> None:
+    lanes = filled(delivery(1), delivery(2, next_at=40.0, lane=2))
+    head = lanes.take(0.0)
+    assert head is not None
+    lanes.later(head, replace(head, next_at=50.0), 0.0, for_link=False)
+    lanes.hurry()
+    assert ids(lanes, 10.0) == []
+    assert ids(lanes, 45.0) == [2]
+    assert ids(lanes, 50.0) == [1]
+
+
+def test_united_lanes_send_nothing_until_what_is_out_in_both_has_settled() -> None:
+    lanes = filled(delivery(1), delivery(2, lane=2), delivery(3), delivery(4, lane=2))
+    first, second = lanes.take(0.0), lanes.take(0.0)
+    assert first is not None
+    assert second is not None
+    assert {one.id: tried for one, tried in lanes.freeze({1, 2})} == {1: True, 2: True, 3: False, 4: False}
+    lanes.unite(1, 2)
+    lanes.thaw(0.0)
+    assert ids(lanes) == []
+    lanes.done(second, 0.0)
+    assert ids(lanes) == []
+    lanes.later(first, replace(first, attempts=1, next_at=5.0), 0.0, for_link=False)
+    assert ids(lanes) == []
+    assert [(one.id, one.lane) for one in lanes.heads()] == [(1, 2)]
+    again = lanes.take(5.0)
+    assert again is not None
+    assert (again.id, again.lane, again.attempts) == (1, 2, 1)
+    lanes.done(again, 5.0)
+    third = lanes.take(5.0)
+    assert third is not None
+    lanes.done(third, 5.0)
+    assert (third.id, ids(lanes, 5.0)) == (3, [4])
+    assert lanes.depth == 1
+
+
+def test_a_parked_delivery_of_a_united_lane_stops_what_came_after_it_and_not_what_came_before() -> None:
+    lanes = filled(delivery(1), delivery(2, lane=2, state="parked"), delivery(3), delivery(4, lane=2))
+    lanes.freeze({1, 2})
+    assert ids(lanes) == []
+    lanes.unite(2, 1)
+    lanes.thaw(0.0)
+    head = lanes.take(0.0)
+    assert head is not None
+    assert head.id == 1
+    lanes.done(head, 0.0)
+    assert ids(lanes) == []
+
+
+def test_a_frozen_lane_that_fills_meanwhile_goes_on_when_it_thaws() -> None:
+    lanes = filled()
+    assert lanes.freeze({1}) == []
+    lanes.add(delivery(1), 0.0)
+    assert ids(lanes) == []
+    lanes.thaw(0.0)
+    assert ids(lanes) == [1]
 
 
 def test_what_was_not_tried_after_all_goes_first_again() -> None:
@@ -82,7 +145,7 @@ def test_giving_one_out_takes_as_many_steps_with_many_waiting_as_with_few(stoppe
             for _ in range(depth // 4):
                 head = lanes.take(0.0)
                 assert head is not None
-                lanes.stop(head, replace(head, state="parked"))
+                lanes.stop(head, replace(head, state="parked"), 0.0)
         return count(lambda: lanes.done(lanes.take(0.0) or delivery(0), 0.0))
 
     assert steps(4000) == steps(40)

@@ -12,7 +12,7 @@ from ophl7.engine.deciding import Decision
 from ophl7.engine.storage import AuditRow, DeliveryMark
 from ophl7.errors import StoreAway, StoreRefused
 from ophl7.kit import Change, Context, Handlers, RegisteredRule, Rules, Segment, Verdict
-from tests.unit.engine.desk import Desk, Line, ScriptedStore, adt, message, msa, msh
+from tests.unit.engine.desk import Desk, Line, ScriptedStore, adt, dft, ft1, message, msa, msh
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +54,27 @@ async def test_one_poisoned_message_costs_only_itself() -> None:
         assert [row.subject for row in desk.memory.patients.values()] == [
             row.subject for row in desk.memory.journal.values() if row.state == "accepted"
         ]
+
+
+async def test_the_charges_of_a_poisoned_message_stand_in_the_ledger_as_held() -> None:
+    store = ScriptedStore()
+    store.refuse_deliveries_of.add("D1")
+    async with Desk(store=store) as desk:
+        await desk.send("pm", adt("P1"))
+        assert await desk.send("emr", dft("D1", ft1("T1"), ft1("T2", 2))) == ["AA"]
+        assert [row.key for row in desk.memory.holds.values()] == ["handler:store"]
+        assert [(c.transaction_id, c.state) for c, _ in desk.memory.charges.values()] == [("T1", "held"), ("T2", "held")]
+
+
+async def test_a_message_whose_very_charges_are_refused_is_kept_without_them() -> None:
+    store = ScriptedStore()
+    store.refuse_charges_of.add("D1")
+    async with Desk(store=store) as desk:
+        await desk.send("pm", adt("P1"))
+        assert await desk.send("emr", dft("D1", ft1("T1"))) == ["AA"]
+        assert [row.key for row in desk.memory.holds.values()] == ["handler:store"]
+        assert desk.memory.charges == {}
+        assert desk.seen.alone == ["the database refused its rows"]
 
 
 async def test_later_messages_of_the_poisoned_ones_record_wait_behind_it() -> None:

@@ -89,3 +89,11 @@ def test_more_than_a_thousand_are_reported() -> None:
     found = batch.split(ONE * 1001)
     assert found.too_many
     assert "1001 messages in one frame; at most 1000 are taken" in found.problems
+
+
+@pytest.mark.timeout(20)
+def test_a_frame_full_of_trailers_is_read_in_one_pass() -> None:
+    """260,000 of them fill a frame; looking back over all of them at each would take many minutes."""
+    raw = b"BHS|^~\\&|A\rMSH|^~\\&|A|B|C|D|20240301||ADT^A04|C1|P|2.5\r" + b"BTS|1\r" * 170_000
+    found = batch.split(raw)
+    assert (len(found.members), found.envelope) == (1, "bhs")
