@@ -29,6 +29,8 @@ async def forward(_msh: Segment, ctx: Context) -> list[Change]:
     if not ctx.match.named.keys:
         raise Reject.because("#41", "C01", "PID names no patient", error=101, location=Location("PID", field=3))
     changes: list[Change] = [Deliver("pm", "charges")]
+    if ctx.introduces is not None:
+        changes.insert(0, ctx.introduces)  # the practice goes live: the patient is learned (decisions 2)
     usable = usable_ids(message)
     for number, ft1 in enumerate(charges):
         line = read_charge(message, ft1, usable)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ophl7.kit import (
+    Appointment,
     Change,
     Context,
     Deliver,
@@ -11,6 +12,7 @@ from ophl7.kit import (
     Location,
     Reject,
     Segment,
+    SetActive,
     SetAppointment,
     differences,
     read_booking,
@@ -47,9 +49,29 @@ async def book(_msh: Segment, ctx: Context) -> list[Change]:
         found = await ctx.appointment(origin, booking.placer)
         if found is not None and found.placer == booking.placer and (not booking.filler or not found.filler):
             known = found
-    patient = ctx.match.patient.id if ctx.match.patient is not None else None
-    differing = differences(known, booking, patient, ctx.policy.zone) if known is not None else frozenset({"unknown"})
-    changes: list[Change] = [SetAppointment(booking, known, about_patient, origin, "booked", differing)]
+    differing = frozenset({"unknown"})
+    if known is not None:
+        differing = differences(known, booking, _number(ctx, known), ctx.policy.zone)
+    changes: list[Change] = []
+    if about_patient and ctx.introduces is not None and ctx.owns_schedule:
+        changes.append(ctx.introduces)  # a booking that says who it is for needs no registration before it (#30)
+    if ctx.event in BOOKINGS and ctx.owns_schedule and ctx.owns_patients and _inactive(ctx):
+        changes.append(SetActive(active=True))  # somebody who comes again (#9)
+    changes.append(SetAppointment(booking, known, about_patient, origin, "booked", differing))
     if ctx.owns_schedule:
         changes.append(Deliver(ctx.other, "record"))
     return changes
+
+
+def _inactive(ctx: Context) -> bool:
+    return ctx.match.patient is not None and ctx.match.patient.inactive_since(ctx.peer) is not None
+
+
+def _number(ctx: Context, known: Appointment) -> int | None:
+    """The patient's id, for comparing: who is merged with the appointment's patient is no other patient (#33)."""
+    patient = ctx.match.patient
+    if patient is None:
+        return None
+    if any(mate.id == known.patient for mate in ctx.same_person(patient)):
+        return known.patient
+    return patient.id

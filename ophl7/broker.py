@@ -144,7 +144,7 @@ class Broker:
         self._stack.push_async_callback(self._cancel_tasks)
         watchdog = self._stack.enter_context(Watchdog(HANDLER_SECONDS))
         outlets = Outlets()
-        decider = Decider(Judge(self.router, self.policy, Runner(watchdog)), self.policy, self.clock.now)
+        decider = Decider(Judge(self.router, self.policy, Runner(watchdog)), self.policy, self.clock.now, outlets.freeze)
         teller = EngineTeller(self.log, self.metrics.counters, self.alarms, self._watch_failures)
         self.engine = Engine(self.store, decider, self.policy, self.clock, Ids(counters), outlets, teller)
         self.engine.bind(on_connected=self._peer_seen, on_away=self._close_connections, on_back=self._take_up)

@@ -35,20 +35,27 @@ from ophl7.domain.changes import (
     KINDS,
     AddCharge,
     Change,
+    ConfirmPatient,
     CreatePatient,
     Deliver,
     LinkIdentifier,
+    MergePatients,
+    Note,
     Receive,
+    SetActive,
     SetAppointment,
     SetField,
     UpdatePatient,
 )
 from ophl7.domain.charge import CREDIT, PAYMENT_TYPES, Charge, ChargeLine, faults, read_charge, usable_ids
 from ophl7.domain.identifiers import Identifier, NamedPatient, deletes_key
+from ophl7.domain.introduction import introduction
+from ophl7.domain.merge import MergePair, read_merges
+from ophl7.domain.merging import Wanted, planned
 from ophl7.domain.ownership import may_write, owner_of
 from ophl7.domain.patient import BIRTH_DATE, NAME, SEX, Patient, Side, complete, other_side, read_fields
 from ophl7.domain.policy import PeerPolicy, Policy
-from ophl7.domain.verdicts import Condition, Hold, Outcome, Reject, Verdict, apply, hold, reject, strip
+from ophl7.domain.verdicts import Condition, Hold, Ignore, Outcome, Reject, Verdict, apply, hold, reject, strip
 from ophl7.errors import RegistrationError
 from ophl7.hl7v2.ack import Location
 from ophl7.hl7v2.message import Message, Null, Segment, Value
@@ -67,17 +74,22 @@ __all__ = [
     "Charge",
     "ChargeLine",
     "Condition",
+    "ConfirmPatient",
     "Context",
     "CreatePatient",
     "Deliver",
     "Handlers",
     "Hold",
     "Identifier",
+    "Ignore",
     "LinkIdentifier",
     "Location",
     "Match",
+    "MergePair",
+    "MergePatients",
     "Message",
     "NamedPatient",
+    "Note",
     "Null",
     "Outcome",
     "Patient",
@@ -89,6 +101,7 @@ __all__ = [
     "Resource",
     "Rules",
     "Segment",
+    "SetActive",
     "SetAppointment",
     "SetField",
     "Side",
@@ -96,6 +109,7 @@ __all__ = [
     "UpdatePatient",
     "Value",
     "Verdict",
+    "Wanted",
     "apply",
     "complete",
     "deletes_key",
@@ -105,9 +119,11 @@ __all__ = [
     "may_write",
     "other_side",
     "owner_of",
+    "planned",
     "read_booking",
     "read_charge",
     "read_fields",
+    "read_merges",
     "reject",
     "strip",
     "usable_ids",
@@ -152,6 +168,15 @@ class View(Protocol):
     def charge(self, match: Match, transaction_id: str) -> Charge | None:
         """The charge of that patient's lane with that FT1-2."""
 
+    def mates(self, patient: Patient) -> list[Patient]:
+        """Everybody whom either side's merges join with a loaded patient, himself included."""
+
+    def survivor(self, patient: Patient, side: Side) -> Patient:
+        """Whose chart a loaded patient's is on that side by now."""
+
+    def open_business(self, subject: int, now: float) -> str:
+        """What is still open about a patient, "" for nothing."""
+
 
 @coroutine
 def _load(request: Read) -> Generator[Read, None, None]:
@@ -161,15 +186,19 @@ def _load(request: Read) -> Generator[Read, None, None]:
 class Context:
     """What a handler or rule may know besides its segment or change: the message, the set-up, and reads of the registry."""
 
-    __slots__ = ("_view", "event", "match", "message", "other", "peer", "policy")
+    __slots__ = ("_view", "event", "match", "message", "other", "peer", "policy", "received_at")
 
-    def __init__(self, message: Message, peer: Side, match: Match, policy: Policy, view: View) -> None:
+    def __init__(
+        self, message: Message, peer: Side, match: Match, policy: Policy, view: View, received_at: float = 0.0
+    ) -> None:
+        """received_at: seconds since the epoch."""
         self.message: Final = message
         self.peer: Final = peer
         self.other: Final = other_side(peer)
         self.match: Final = match
         self.policy: Final = policy
         self.event: Final = message.event
+        self.received_at: Final = received_at
         self._view = view
 
     @property
@@ -181,6 +210,41 @@ class Context:
     def owns_schedule(self) -> bool:
         """Whether the sender is the authority for the schedule."""
         return self.peer == self.policy.schedule_authority
+
+    @property
+    def learning(self) -> bool:
+        """Whether the practice still goes live: unknown patients are learned from any complete message (decisions 2)."""
+        return self.received_at < self.policy.learn_until
+
+    @property
+    def introduces(self) -> CreatePatient | None:
+        """The provisional patient whom this message may make: by a booking of the owner (#30), or at go-live (decisions 2).
+
+        None when the patient is known, or is not one alone, or the message does not say enough of him.
+        """
+        if self.match.patient is not None or self.match.ambiguous:
+            return None
+        if self.message.type == "SIU" and self.owns_schedule and self.owns_patients:
+            return introduction(self.message, self.match.named, None)
+        if self.learning:
+            return introduction(self.message, self.match.named, self.policy.authority_of(self.policy.patient_authority))
+        return None
+
+    def same_person(self, patient: Patient) -> list[Patient]:
+        """Everybody whom the merges of either side join with the patient of this message, himself included."""
+        return self._view.mates(patient)
+
+    def survivor(self, patient: Patient, side: Side) -> Patient:
+        """Whose chart the patient's is on that side by now; himself where that side has not merged him away."""
+        return self._view.survivor(patient, side)
+
+    async def open_business(self, patient: Patient) -> str:
+        """What is still open about a patient, in words: an appointment to come, a charge without an answer; "" for nothing."""
+        try:
+            return self._view.open_business(patient.subject, self.received_at)
+        except LookupError:
+            await _load(Read("open", (str(patient.subject), repr(self.received_at))))
+            return self._view.open_business(patient.subject, self.received_at)
 
     async def patient(self, identifier: Identifier) -> Patient | None:
         """The patient with that id; None when unknown."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from ophl7.kit import (
     CREDIT,
     PAYMENT_TYPES,
@@ -42,10 +44,29 @@ async def completeness(change: Change, _ctx: Context) -> Verdict | None:
 
 @rules.judge("charge.add")
 async def patient(change: Change, ctx: Context) -> Verdict | None:
-    """A charge for somebody unknown waits for his registration (#43)."""
-    if ctx.match.patient is not None or ctx.match.ambiguous:
+    """A charge for somebody unknown waits for his registration (#43), unless the practice still goes live (decisions 2)."""
+    known = ctx.match.patient
+    if known is None:
+        if ctx.match.ambiguous or ctx.introduces is not None:
+            return None
+        return hold("#43", f"patient:{ctx.match.key}", "the patient is not known yet")
+    if known.provisional:
+        return apply("#40", text="the patients' owner has not confirmed this patient yet")
+    return None
+
+
+@rules.judge("charge.add")
+async def inactive_chart(change: Change, ctx: Context) -> Verdict | None:
+    """What was done before the chart was inactivated is billed; anything later waits until it is in use again (#45)."""
+    assert isinstance(change, AddCharge)
+    known = ctx.match.patient
+    since = known.inactive_since(ctx.policy.patient_authority) if known is not None else None
+    if since is None:
         return None
-    return hold("#43", f"patient:{ctx.match.key}", "the patient is not known yet")
+    day = datetime.fromtimestamp(since, ctx.policy.zone).strftime("%Y%m%d")
+    if change.line.date and change.line.date[:8] < day:
+        return apply("#45", text="the chart is inactive by now; the service was before that")
+    return hold("#45", f"patient:{ctx.match.key}", "the chart is inactive; it is billed once the chart is in use again")
 
 
 @rules.judge("charge.add")

@@ -11,6 +11,7 @@ from ophl7.kit import (
     CreatePatient,
     Null,
     Rules,
+    SetActive,
     SetField,
     Verdict,
     apply,
@@ -30,6 +31,10 @@ async def creation(change: Change, ctx: Context) -> Verdict | None:
     if ctx.match.ambiguous:
         return None  # held by #10, whoever sent it
     key = f"patient:{change.identifiers[0]}"
+    if change.provisional:
+        if ctx.message.type == "SIU" and ctx.owns_patients and ctx.owns_schedule:
+            return apply("#30")
+        return apply("#3", text="the practice goes live: the patient was learned from this message")
     if ctx.owns_patients:
         if change.announced:
             return apply("#1" if ctx.peer == "pm" else "#6")
@@ -55,6 +60,19 @@ async def deleted_identity(change: Change, ctx: Context) -> Verdict | None:
     patient = ctx.match.patient
     blocks = f"record:{patient.subject}" if patient is not None else ""
     return hold("#11", _demographics(ctx), "it deletes the name, birth date or sex", blocks=blocks)
+
+
+@rules.judge("patient.active")
+async def standing(change: Change, ctx: Context) -> Verdict | None:
+    """Only the patients' owner inactivates a chart, with nothing open about it, and uses it again (#9, #12, #13)."""
+    assert isinstance(change, SetActive)
+    if not ctx.owns_patients:
+        return reject("#13", "P03", "patients are deleted by the other system only")
+    if change.active:
+        return apply("#9", text="the chart was inactive and is in use again")
+    if change.open_business:
+        return hold("#12", f"delete:{ctx.match.key}", f"the chart cannot be inactivated yet: there is {change.open_business}")
+    return apply("#12")
 
 
 @rules.judge("patient.field")

@@ -22,9 +22,11 @@ async def owner(change: Change, ctx: Context) -> Verdict | None:
     if ctx.match.ambiguous:
         return None  # held by #10, for as long as it takes a person: no registration would release it
     if patient is None:
+        if ctx.introduces is not None:
+            return apply("#30")
         return hold("#30" if ctx.owns_patients else "#31", f"patient:{ctx.match.key}", "the patient is not known yet")
     known = change.known
-    if known is not None and known.patient is not None and known.patient != patient.id:
+    if known is not None and known.patient is not None and all(one.id != known.patient for one in ctx.same_person(patient)):
         key = f"appointment:{ctx.policy.authority_of(change.origin)}:{change.booking.reference}"
         return hold("#33", key, "this appointment belongs to another patient", blocks=f"appointment:{change.booking.reference}")
     if change.booking.unknown_status:

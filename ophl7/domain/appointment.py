@@ -54,6 +54,9 @@ EVENT_STATUS: Mapping[str, Status] = MappingProxyType(
     {"S15": "cancelled", "S16": "discontinued", "S17": "entered_in_error", "S26": "no_show"}
 )
 
+# Nobody comes to these any more.
+ENDED: frozenset[Status] = frozenset({"checked_out", "no_show", "cancelled", "discontinued", "entered_in_error"})
+
 # Progress that only the EMR's staff see happen (#28).
 CLINICAL_PROGRESS: frozenset[Status] = frozenset({"roomed", "seen"})
 

@@ -9,7 +9,8 @@ from typing import ClassVar, Literal
 from ophl7.domain.appointment import Appointment, Booking, Status
 from ophl7.domain.charge import Charge, ChargeLine, Fault
 from ophl7.domain.identifiers import Identifier
-from ophl7.domain.patient import Side
+from ophl7.domain.merge import Relation
+from ophl7.domain.patient import Patient, Side
 from ophl7.hl7v2.message import Value
 
 Stream = Literal["record", "charges"]  # patient and schedule | charges: one does not wait for the other (decisions 8)
@@ -32,7 +33,10 @@ class Receive(Change):
 
 @dataclass(frozen=True, slots=True)
 class CreatePatient(Change):
-    """A new patient. announced: by a registration event (A28 A04 A05 A01) rather than by an update of somebody unknown."""
+    """A new patient. announced: by a registration event (A28 A04 A05 A01) rather than by an update of somebody unknown.
+
+    provisional: out of a message that is not about him as such (#30, go-live); the owner's next ADT confirms him.
+    """
 
     kind: ClassVar[str] = "patient.create"
     identifiers: tuple[Identifier, ...]
@@ -40,6 +44,7 @@ class CreatePatient(Change):
     fields: Mapping[str, Value]
     announced: bool
     complete: bool
+    provisional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +69,63 @@ class SetField(Change):
 class LinkIdentifier(Change):
     """An id that is new to us, beside a known one of the same patient: how the EMR's chart id is learned (decisions 2).
 
-    key: whether it may match from now on; SS, DL and the like are only kept and shown.
+    key: whether it may match from now on; SS, DL and the like are only kept and shown. of: the patient, None for the message's
+    own. first: it is the one in use from now on (#72).
     """
 
     kind: ClassVar[str] = "patient.link"
     identifier: Identifier
     key: bool = True
+    of: Patient | None = None
+    first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmPatient(Change):
+    """A provisional patient is confirmed by his owner's own ADT (#30)."""
+
+    kind: ClassVar[str] = "patient.confirm"
+
+
+@dataclass(frozen=True, slots=True)
+class SetActive(Change):
+    """The sender's side inactivates the chart (#12), or uses it again (#9).
+
+    open_business: what is still open about the patient, "" for nothing.
+    """
+
+    kind: ClassVar[str] = "patient.active"
+    active: bool
+    open_business: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MergePatients(Change):
+    """The sender's side has merged one chart into another (decisions 6). None: an id that nobody has yet.
+
+    retired_id, survivor_id: as the message names them. relation: what this is against both maps, the message's own earlier
+    merges included.
+    """
+
+    kind: ClassVar[str] = "patient.merge"
+    retired_id: Identifier
+    survivor_id: Identifier
+    retired: Patient | None
+    survivor: Patient | None
+    relation: Relation
+
+
+@dataclass(frozen=True, slots=True)
+class Note(Change):
+    """Something of the message that is kept and counted, and changes nothing. row: of decisions.md.
+
+    warning: whether the sender is told, too.
+    """
+
+    kind: ClassVar[str] = "message.note"
+    row: str
+    text: str
+    warning: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,5 +166,18 @@ class Deliver(Change):
 
 KINDS: Mapping[str, type[Change]] = {
     change.kind: change
-    for change in (Receive, CreatePatient, UpdatePatient, SetField, LinkIdentifier, SetAppointment, AddCharge, Deliver)
+    for change in (
+        Receive,
+        Note,
+        CreatePatient,
+        ConfirmPatient,
+        UpdatePatient,
+        SetField,
+        LinkIdentifier,
+        SetActive,
+        MergePatients,
+        SetAppointment,
+        AddCharge,
+        Deliver,
+    )
 }

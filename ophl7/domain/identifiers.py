@@ -65,19 +65,22 @@ def identifier_from_cx(segment: Segment, text: str, default_authority: str) -> I
 
 def named_patient(pid: Segment | None, default_authority: str) -> NamedPatient:
     """The identifiers that a PID names: PID-3 repetitions of a key type, else PID-2 (decisions 2, `generic`)."""
-    if pid is None:
-        return NOBODY
+    return NOBODY if pid is None else named_in(pid, (3, 2), default_authority)
+
+
+def named_in(segment: Segment, places: tuple[int, int], default_authority: str) -> NamedPatient:
+    """The same for any segment. places: the field of the key ids, and the one that counts where it holds none."""
     # By key, in message order; the type is a remark: an id that is repeated under another one is the same id.
     keys: dict[tuple[str, str], Identifier] = {}
     others: dict[tuple[str, str], Identifier] = {}
-    for repetition in pid.repetitions(3):
-        found = identifier_from_cx(pid, repetition, default_authority)
+    for repetition in segment.repetitions(places[0]):
+        found = identifier_from_cx(segment, repetition, default_authority)
         if found is None:
             continue
         (keys if found.type in KEY_TYPES else others).setdefault(found.key, found)
     if not keys:
-        for repetition in pid.repetitions(2):
-            found = identifier_from_cx(pid, repetition, default_authority)
+        for repetition in segment.repetitions(places[1]):
+            found = identifier_from_cx(segment, repetition, default_authority)
             if found is not None and found.type in KEY_TYPES:
                 keys.setdefault(found.key, found)
     return NamedPatient(tuple(keys.values()), tuple(others.values()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ophl7.domain.identifiers import Identifier
@@ -55,6 +55,18 @@ class Patient:
     def inactive_on(self, side: Side) -> bool:
         """Whether that side retired or inactivated this chart."""
         return self.retired_on(side) or (self.inactive_pm if side == "pm" else self.inactive_emr) is not None
+
+    def merged(self, side: Side, survivor: int) -> Patient:
+        """The same chart, merged away on that side into `survivor`."""
+        return replace(self, merged_pm=survivor) if side == "pm" else replace(self, merged_emr=survivor)
+
+    def inactivated(self, side: Side, since: float | None) -> Patient:
+        """The same chart, inactive on that side since then; None: in use."""
+        return replace(self, inactive_pm=since) if side == "pm" else replace(self, inactive_emr=since)
+
+    def inactive_since(self, side: Side) -> float | None:
+        """When that side inactivated the chart without merging it; None when it did not."""
+        return None if self.retired_on(side) else self.inactive_pm if side == "pm" else self.inactive_emr
 
     def identifier_of(self, authority: str) -> Identifier | None:
         """The first id that this authority gave."""

@@ -31,7 +31,13 @@ class Policy:
     peers: Mapping[Side, PeerPolicy]
     foreign_fields: Literal["strip", "reject", "hold"] = "strip"
     processing_ids: frozenset[str] | None = field(default_factory=lambda: frozenset({"P"}))
+    learn_until: float = 0.0  # seconds since the epoch; before it, patients are learned from any complete message (decisions 2)
 
     def authority_of(self, side: Side) -> str:
         """The assigning authority of ids that this side sends bare."""
         return self.peers[side].authority
+
+    @property
+    def owners(self) -> Mapping[str, Side]:
+        """Authority -> the side that assigns its ids."""
+        return {peer.authority: side for side, peer in self.peers.items()}

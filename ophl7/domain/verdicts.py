@@ -98,3 +98,11 @@ class Hold(Exception):
     def __init__(self, row: str, key: str, reason: str, *, blocks: str = "") -> None:
         super().__init__(reason)
         self.verdict = hold(row, key, reason, blocks=blocks)
+
+
+class Ignore(Exception):
+    """Raised by a handler to keep the message without any effect: AA, and nobody else hears of it."""
+
+    def __init__(self, row: str, reason: str) -> None:
+        super().__init__(reason)
+        self.verdict = strip(row, reason, code="")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ophl7.domain.identifiers import NOBODY, NamedPatient, named_patient, subject_of, subject_of_block
+from ophl7.domain.merge import MERGE_TRIGGERS, read_merges
 from ophl7.domain.patient import Side
 from ophl7.domain.policy import Policy
 from ophl7.engine.storage import HeldMessage, Keys
@@ -100,7 +101,9 @@ def collect_keys(arrival: Arrival, keys: Keys, policy: Policy) -> None:
         keys.last.add((arrival.peer, arrival.subject, authority, value))
     for identifier in arrival.named.keys:
         keys.identifiers.add(identifier.key)
-    if message.type == "SIU":
+    if message.type == "ADT":
+        keys.identifiers |= _merged(arrival, message, policy)
+    elif message.type == "SIU":
         origin = policy.schedule_authority if arrival.named.keys else arrival.peer
         keys.appointments |= {(origin, reference) for reference in _references(message)}
     elif message.type == "DFT":
@@ -108,3 +111,11 @@ def collect_keys(arrival: Arrival, keys: Keys, policy: Policy) -> None:
             if transaction:
                 for identifier in arrival.named.keys:
                     keys.charges.add((*identifier.key, transaction))
+
+
+def _merged(arrival: Arrival, message: Message, policy: Policy) -> set[tuple[str, str]]:
+    """Both ends of every pair of a merge message; nothing for any other."""
+    if message.trigger not in MERGE_TRIGGERS:
+        return set()
+    pairs = read_merges(message, policy.authority_of(arrival.peer))
+    return {identifier.key for pair in pairs for identifier in (*pair.survivor.keys, *pair.retired.keys)}

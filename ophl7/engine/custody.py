@@ -13,6 +13,7 @@ from ophl7.engine.arrival import Arrival, collect_keys, read_held
 from ophl7.engine.effects import Effects
 from ophl7.engine.judging import Judge, describe, record_scope
 from ophl7.engine.ledger import settle_held_charges
+from ophl7.engine.merging import Freeze, prepare
 from ophl7.engine.ruling import Ruling
 from ophl7.engine.storage import DeliveryRow, HeldMessage, HoldRow, JournalUpdate, Keys
 from ophl7.engine.unit_of_work import UnitOfWork
@@ -53,9 +54,10 @@ def failed_effects(arrival: Arrival, message: Message, ruling: Ruling, error: Ex
 class Custody:
     """Releases what waited."""
 
-    def __init__(self, judge: Judge, policy: Policy) -> None:
+    def __init__(self, judge: Judge, policy: Policy, freeze: Freeze) -> None:
         self._judge = judge
         self._policy = policy
+        self._freeze = freeze
 
     async def release(self, uow: UnitOfWork, cleared: Sequence[str], at: float) -> int:
         """Judges again what waited for these conditions, oldest first. Returns how many messages left custody."""
@@ -99,6 +101,7 @@ class Custody:
         ruling = await self._judge.judge(uow, arrival, message)
         effects = Effects(uow, self._policy, number, arrival.peer, message, at)
         if ruling.state == "accepted":
+            await prepare(uow, ruling, self._freeze)
             try:
                 effects.apply(ruling)
             except Exception as error:  # noqa: BLE001 - whatever it is, the message stays in custody

@@ -16,6 +16,7 @@ from ophl7.engine.effects import Effects
 from ophl7.engine.frames import NO_MEMBERS, Frame
 from ophl7.engine.judging import Judge
 from ophl7.engine.ledger import move_charges, report_charges
+from ophl7.engine.merging import Freeze, prepare
 from ophl7.engine.ports import Damage
 from ophl7.engine.ruling import Ruling
 from ophl7.engine.storage import JournalRow, MessageState, Seen
@@ -69,9 +70,11 @@ class _Entry(NamedTuple):
 class Decider:
     """Steps 4 to 9 of the road for one message of the open batch."""
 
-    def __init__(self, judge: Judge, policy: Policy, now: Callable[[], datetime]) -> None:
+    def __init__(self, judge: Judge, policy: Policy, now: Callable[[], datetime], freeze: Freeze) -> None:
+        """freeze: stops the lanes that a merge touches, see engine.merging."""
         self._judge = judge
-        self._custody = Custody(judge, policy)
+        self._freeze = freeze
+        self._custody = Custody(judge, policy, freeze)
         self._policy = policy
         self._now = now
 
@@ -163,6 +166,7 @@ class Decider:
             ruling.note(apply("#85", warning="W04", text="the control id was used before for another message"))
         effects: Effects | None = None
         if ruling.state == "accepted":
+            await prepare(uow, ruling, self._freeze)
             effects = Effects(uow, self._policy, number, arrival.peer, message, at)
             try:
                 effects.apply(ruling)

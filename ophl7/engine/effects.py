@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from ophl7.domain.appointment import Appointment, Progress, starts_at
 from ophl7.domain.changes import (
     AddCharge,
+    ConfirmPatient,
     CreatePatient,
     Deliver,
     LinkIdentifier,
+    MergePatients,
+    SetActive,
     SetAppointment,
     SetField,
 )
 from ophl7.domain.charge import Charge, ChargeLine, ChargeState, clears
 from ophl7.domain.identifiers import subject_of, subject_of_block
+from ophl7.domain.merge import redirects
 from ophl7.domain.patient import Patient, Side
 from ophl7.domain.policy import Policy
 from ophl7.domain.verdicts import Outcome
-from ophl7.engine.outgoing import render
+from ophl7.engine.merging import MergeEffects
+from ophl7.engine.outgoing import Address, render
 from ophl7.engine.ruling import Judged, Ruling
 from ophl7.engine.storage import DeliveryRow, DriftRow
 from ophl7.engine.unit_of_work import UnitOfWork
@@ -76,8 +82,14 @@ class Effects:
                     fields.pop(change.path, None)
             elif isinstance(change, CreatePatient) and judged.applies:
                 patient = self._create(change)
-            elif isinstance(change, LinkIdentifier) and judged.applies and patient is not None:
-                patient = self._link(change, patient)
+            elif isinstance(change, LinkIdentifier) and judged.applies:
+                of = change.of if change.of is not None else patient
+                patient = self._link(change, self._uow.state.patients[of.id]) if of is not None else None
+            elif isinstance(change, ConfirmPatient | SetActive) and judged.applies and patient is not None:
+                patient = self._standing(change, patient)
+            elif isinstance(change, MergePatients) and judged.applies:
+                self.cleared += self._merge(change)
+                patient = self._uow.state.patients[patient.id] if patient is not None else None
         if patient is not None and fields is not None:
             patient = replace(patient, fields=fields, message=self._number)
             self._uow.save_patient(patient)
@@ -94,22 +106,45 @@ class Effects:
             fields=fields,
             created_at=self._at,
             message=self._number,
+            provisional=change.provisional,
         )
         self._uow.save_patient(patient)
         for identifier in change.identifiers:
             self._uow.link(identifier, patient)
-            self.cleared.append(f"patient:{identifier}")
+            self.cleared += (f"patient:{identifier}", f"target:{identifier}")
+        return patient
+
+    def _standing(self, change: ConfirmPatient | SetActive, patient: Patient) -> Patient:
+        """A provisional patient is confirmed; a chart is inactivated, or used again, which releases what waited for that."""
+        if isinstance(change, ConfirmPatient):
+            patient = replace(patient, provisional=False, message=self._number)
+        else:
+            since = None if change.active else self._said_at()
+            patient = replace(patient.inactivated(self._peer, since), message=self._number)
+            if change.active:
+                self.cleared += [f"patient:{identifier}" for identifier in patient.identifiers]
+        self._uow.save_patient(patient)
         return patient
 
     def _link(self, change: LinkIdentifier, patient: Patient) -> Patient:
         identifier = change.identifier
-        patient = replace(patient, identifiers=(*patient.identifiers, identifier), message=self._number)
+        known = patient.identifiers
+        patient = replace(
+            patient,
+            identifiers=(identifier, *known) if change.first else (*known, identifier),
+            message=self._number,
+        )
         self._uow.save_patient(patient)
         if not change.key:
             return patient
         self._uow.link(identifier, patient)
-        self.cleared.append(f"patient:{identifier}")
+        self.cleared += (f"patient:{identifier}", f"target:{identifier}")
         return patient
+
+    def _merge(self, change: MergePatients) -> list[str]:
+        effects = MergeEffects(self._uow, self._policy, self._number, self._peer, self._said_at(), self._at)
+        effects.apply(change)
+        return effects.cleared
 
     def _drift(self, judged: Judged, change: SetField, patient: Patient) -> None:
         verdict = judged.verdict
@@ -174,11 +209,17 @@ class Effects:
         number = self._uow.ids.next("delivery")
         control_id = self._uow.ids.control_id("D", number)
         lane = patient.lane if patient is not None else self._block_lane(ruling)
-        body = render(self._message, self._peer, control_id, ruling, patient, self._policy)
+        address = Address(self._peer, self._policy, self._redirects(change.to, patient))
+        body = render(self._message, control_id, ruling, patient, address)
         row = DeliveryRow(number, change.to, lane, change.stream, self._number, control_id, "queued", body, self._at)
         self._uow.rows.deliveries.append(row)
         self.deliveries.append(row)
         return number
+
+    def _redirects(self, to: Side, patient: Patient | None) -> Mapping[tuple[str, str], Patient]:
+        """Ids that the receiver has merged away, with the survivor there; nearly everybody is alone in his lane."""
+        mates = self._uow.members_of(patient.lane) if patient is not None else []
+        return redirects(to, mates, self._uow.state.patients) if len(mates) > 1 else {}
 
     def _block_lane(self, ruling: Ruling) -> int:
         """An appointment without a patient is a lane of its own; anything else without a patient is one by its message."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
@@ -24,7 +24,7 @@ from ophl7.engine.judging import describe, record_scope
 from ophl7.engine.matching import NO_MATCH, match
 from ophl7.engine.ports import Clock, Envelope
 from ophl7.engine.ruling import Ruling
-from ophl7.engine.storage import AuditRow, DeliveryMark, DeliveryRow, Keys, Rows, Store
+from ophl7.engine.storage import AuditRow, DeliveryMark, DeliveryRow, Keys, OpenDelivery, Rendering, Rows, Store
 from ophl7.engine.unit_of_work import Ids, UnitOfWork
 from ophl7.errors import StoreAway, StoreRefused
 from ophl7.kit import Match
@@ -71,6 +71,15 @@ class Outlet(Protocol):
 
     def marked(self, marks: Sequence[DeliveryMark]) -> None:
         """These marks are on disk: their lanes may go on."""
+
+    def freeze(self, lanes: Collection[int]) -> Sequence[tuple[OpenDelivery, bool]]:
+        """These lanes send nothing until `thaw`. What waits in them, each with whether its bytes may have been tried."""
+
+    def merged(self, united: Sequence[tuple[int, int]], rendered: Sequence[Rendering]) -> None:
+        """Merges are on disk: lanes that are one from now on, and what waits in them with other bytes."""
+
+    def thaw(self) -> None:
+        """The batch is over: frozen lanes go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +209,8 @@ class Engine:
             await self._one_by_one(frames, marks, audit, error)
         else:
             self._tell(done)
+        finally:
+            self._outlet.thaw()  # what a merge stopped goes on, on what is on disk now
 
     async def _settle(self, frames: Sequence[Frame], marks: list[DeliveryMark], audit: list[_Audit]) -> _Committed:
         """The road of a batch up to its commit: load, decide, write."""
@@ -258,12 +269,23 @@ class Engine:
         return join_answers(frame, [decision.answer for decision in decisions], control_id, when, self._policy.zone)
 
     def _hand_over(self, rows: Rows) -> None:
-        """Only now, after the commit: new deliveries, and lanes whose marks are on disk."""
+        """Only now, after the commit: lanes that merges united, lanes whose marks are on disk, new deliveries."""
+        fresh = rows.deliveries
+        if rows.united or rows.rendered:
+            # What was made in this batch is not known to the outbox yet, and is fed as it has become.
+            made = {one.id: one for one in rows.rendered}
+            lanes = dict(rows.moved)
+            new = {row.id for row in fresh}
+            self._outlet.merged(rows.united, [one for one in rows.rendered if one.id not in new])
+            fresh = [
+                row._replace(lane=lanes.get(row.id, row.lane), body=made[row.id].body if row.id in made else row.body)
+                for row in fresh
+            ]
         if rows.marks:
             self._outlet.marked(rows.marks)
-        if rows.deliveries:
+        if fresh:
             bodies = {row.id: row.raw for row in rows.journal if row.start == 0 and row.end == len(row.raw)}
-            self._outlet.feed([(row, row.body if row.body is not None else bodies.get(row.message)) for row in rows.deliveries])
+            self._outlet.feed([(row, row.body if row.body is not None else bodies.get(row.message)) for row in fresh])
 
     # -- when it fails --------------------------------------------------------------------------------------------------
 
@@ -324,14 +346,13 @@ class Engine:
         self._observer.failed_alone(frame.peer, f"it could not be kept either: {describe(failure)}")
         frame.source.session.abandon()
 
-    @staticmethod
-    async def _known(uow: UnitOfWork, arrival: Arrival) -> Match:
+    async def _known(self, uow: UnitOfWork, arrival: Arrival) -> Match:
         """Whom it is about, so that the right patient's later messages wait; nobody, when just that cannot be read."""
         keys = Keys(identifiers={identifier.key for identifier in arrival.named.keys})
         try:
             if keys:
                 await uow.load(keys, small=True)
-            return match(uow, arrival.named)
+            return match(uow, arrival.named, arrival.peer, self._policy)
         except StoreRefused:
             return NO_MATCH
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from ophl7.domain.changes import AddCharge, Change, Deliver, Receive, SetField, UpdatePatient
+from ophl7.domain.changes import AddCharge, Change, Deliver, Note, Receive, SetField, UpdatePatient
 from ophl7.domain.charge import clears
 from ophl7.domain.patient import same_field
 from ophl7.domain.policy import Policy
-from ophl7.domain.verdicts import Hold, Outcome, Reject, Verdict, hold, strip
+from ophl7.domain.verdicts import Hold, Ignore, Outcome, Reject, Verdict, apply, hold, strip
 from ophl7.engine.arrival import Arrival
 from ophl7.engine.header import judge_header, unknown_event
 from ophl7.engine.matching import match
@@ -32,9 +32,9 @@ class Judge:
 
     async def judge(self, uow: UnitOfWork, arrival: Arrival, message: Message) -> Ruling:
         """The ruling on a readable message. Never raises for what handlers and rules do wrong: that is a hold (#95)."""
-        found = match(uow, arrival.named)
+        found = match(uow, arrival.named, arrival.peer, self._policy)
         ruling = Ruling(found)
-        context = Context(message, arrival.peer, found, self._policy, uow)
+        context = Context(message, arrival.peer, found, self._policy, uow, arrival.received_at)
         try:
             if await self._by_header(uow, message, context, ruling):
                 return ruling
@@ -42,6 +42,8 @@ class Judge:
                 await self._by_handler(uow, handler, context, ruling)
         except (Reject, Hold) as opinion:
             ruling.note(opinion.verdict)
+        except Ignore as opinion:
+            ruling.ignored = opinion.verdict
         except HandlerFailed as failure:
             reason = f"{failure.name} failed: {failure.reason}"
             scope = record_scope(found, arrival, message)
@@ -80,7 +82,10 @@ class Judge:
             for change in await self._propose(uow, handler, segment, context):
                 for part in _expand(change, ruling.match):
                     rules = self._router.rules_for(part.kind)
-                    ruling.add(part, await self._verdicts(uow, rules, part, context) if rules else ())
+                    verdicts = await self._verdicts(uow, rules, part, context) if rules else ()
+                    if isinstance(part, Note) and not verdicts:
+                        verdicts = (apply(part.row, text=part.text if part.warning else ""),)
+                    ruling.add(part, verdicts)
 
     async def _propose(
         self, uow: UnitOfWork, handler: RegisteredHandler, segment: Segment, context: Context
@@ -88,7 +93,7 @@ class Judge:
         name = handler.name
         try:
             proposed = await self._runner.run(name, handler.call(segment, context), uow.read)
-        except (Reject, Hold, HandlerFailed):
+        except (Reject, Hold, Ignore, HandlerFailed):
             raise
         except Exception as error:
             raise HandlerFailed(name, describe(error)) from error
@@ -213,4 +218,4 @@ def _changes_nothing(ruling: Ruling) -> bool:
     """Nothing is taken, and nobody needs to hear of it (#5, #37, #48)."""
     if ruling.refusals or ruling.conditions or ruling.warnings:
         return False
-    return not any(judged.applies for judged in ruling.judged)
+    return not any(judged.applies and not isinstance(judged.change, Note) for judged in ruling.judged)

@@ -37,28 +37,36 @@ class Lanes:
         self._lanes: dict[LaneKey, _Lane] = {}
         self._ready: deque[LaneKey] = deque()
         self._delayed: list[tuple[float, int, LaneKey]] = []
-        self._moved: dict[int, int] = {}  # lane -> the one that it was united with, for what was out meanwhile
+        self._where: dict[int, LaneKey] = {}  # delivery -> its lane, which a merge may have changed
+        self._recovered: set[int] = set()  # heads that may have been on their way when the process before ended
         self._frozen: set[int] = set()
         self._ticket = 0
-        self.depth = 0
 
-    def add(self, delivery: OpenDelivery, now: float) -> None:
-        """A new delivery at the end of its lane. One that is parked or held stops its lane from here."""
-        key = self._key(delivery)
+    @property
+    def depth(self) -> int:
+        """How many deliveries wait."""
+        return len(self._where)
+
+    def add(self, delivery: OpenDelivery, now: float, *, recovered: bool = False) -> None:
+        """A new delivery at the end of its lane. One that is parked or held stops its lane from here.
+
+        recovered: it waited before this process began; as its lane's head it may have been tried.
+        """
+        key = (delivery.lane, delivery.stream)
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._lanes[key] = _Lane(frozen=key[0] in self._frozen)
         lane.waiting.append(delivery)
-        self.depth += 1
+        self._where[delivery.id] = key
         if len(lane.waiting) == 1:
+            if recovered:
+                self._recovered.add(delivery.id)
             self._arm(key, lane, now)
 
-    def has(self, delivery: OpenDelivery) -> bool:
-        """Whether it waits here already."""
-        lane = self._lanes.get(self._key(delivery))
-        if lane is None or lane.waiting[-1].id < delivery.id:  # ids ascend in a lane
-            return False
-        return any(waiting.id == delivery.id for waiting in lane.waiting)
+    def lane_of(self, delivery: int) -> int | None:
+        """The lane in which it waits; None when it does not wait here."""
+        key = self._where.get(delivery)
+        return None if key is None else key[0]
 
     def take(self, now: float) -> OpenDelivery | None:
         """The head of the lane that has waited longest; None when no lane may send."""
@@ -80,7 +88,7 @@ class Lanes:
 
     def give_back(self, delivery: OpenDelivery) -> None:
         """It was not tried after all (nobody answers the connection): its lane is the next again."""
-        key = self._key(delivery)
+        key = self._where[delivery.id]
         lane = self._lanes[key]
         lane.out.discard(delivery.id)
         if not lane.out:
@@ -88,14 +96,14 @@ class Lanes:
 
     def done(self, delivery: OpenDelivery, now: float) -> None:
         """It is settled for good: the next of its lane may go."""
-        key = self._key(delivery)
+        key = self._where.pop(delivery.id)
+        self._recovered.discard(delivery.id)
         lane = self._lanes[key]
         lane.out.discard(delivery.id)
         if lane.waiting[0].id == delivery.id:
             lane.waiting.popleft()
         else:  # of a lane that was united with an older one while this was on its way
             del lane.waiting[self._place(lane, delivery.id)]
-        self.depth -= 1
         if not lane.waiting:
             del self._lanes[key]
         else:
@@ -134,7 +142,7 @@ class Lanes:
                 lane = self._lanes.get((number, stream))
                 if lane is not None:
                     lane.frozen = True
-                    found += [(one, one.id in lane.out or one.attempts > 0 or one.state == "sending") for one in lane.waiting]
+                    found += [(one, self._tried(one, lane)) for one in lane.waiting]
         return found
 
     def thaw(self, now: float) -> None:
@@ -150,36 +158,40 @@ class Lanes:
 
     def unite(self, number: int, into: int) -> None:
         """Lane `number` goes on in `into`, in the order of ids. Nothing is sent until what is out in both has settled."""
-        self._moved[number] = into
         for stream in _STREAMS:
             lane = self._lanes.pop((number, stream), None)
             if lane is None:
                 continue
-            home = self._lanes.setdefault((into, stream), _Lane(frozen=into in self._frozen))
+            key = (into, stream)
+            home = self._lanes.setdefault(key, _Lane(frozen=into in self._frozen))
+            self._where.update(dict.fromkeys((one.id for one in lane.waiting), key))
             moved = (replace(one, lane=into) for one in lane.waiting)
             home.waiting = deque(sorted((*home.waiting, *moved), key=lambda one: one.id))
             home.out |= lane.out
             home.not_before, home.for_link = None, False
 
-    def rendered(self, delivery: OpenDelivery) -> None:
-        """A delivery that waits was made anew: another control id, or free to be tried again."""
-        lane = self._lanes[self._key(delivery)]
-        lane.waiting[self._place(lane, delivery.id)] = replace(delivery, lane=self._key(delivery)[0])
+    def renewed(self, number: int, control_id: str) -> OpenDelivery:
+        """A delivery that the receiver had refused is new again: another control id, no try so far. As it was before."""
+        key = self._where[number]
+        lane = self._lanes[key]
+        place = self._place(lane, number)
+        before = lane.waiting[place]
+        lane.waiting[place] = replace(before, control_id=control_id, state="queued", attempts=0, next_at=None)
+        self._recovered.discard(number)
+        return before
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _key(self, delivery: OpenDelivery) -> LaneKey:
-        number = delivery.lane
-        while number in self._moved:
-            number = self._moved[number]
-        return (number, delivery.stream)
+    def _tried(self, delivery: OpenDelivery, lane: _Lane) -> bool:
+        waiting = delivery.id in lane.out or delivery.id in self._recovered
+        return waiting or delivery.attempts > 0 or delivery.state == "sending"
 
     @staticmethod
     def _place(lane: _Lane, number: int) -> int:
         return next(place for place, waiting in enumerate(lane.waiting) if waiting.id == number)
 
     def _put(self, delivery: OpenDelivery, changed: OpenDelivery) -> tuple[LaneKey, _Lane]:
-        key = self._key(delivery)
+        key = self._where[delivery.id]
         lane = self._lanes[key]
         lane.out.discard(delivery.id)
         lane.waiting[self._place(lane, delivery.id)] = replace(changed, lane=key[0])

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from ophl7.domain.identifiers import NOBODY, NamedPatient
-from ophl7.domain.patient import Patient
+from ophl7.domain.identifiers import NOBODY, Identifier, NamedPatient
+from ophl7.domain.merge import unified
+from ophl7.domain.patient import Patient, Side
+from ophl7.domain.policy import Policy
 from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.kit import Match
 
 NO_MATCH = Match(NOBODY, None, ambiguous=False, unknown=())
 
 
-def match(uow: UnitOfWork, named: NamedPatient) -> Match:
-    """The patient whom these ids name. Two ids of different patients are ambiguous (#10), whatever their charts look like."""
+def match(uow: UnitOfWork, named: NamedPatient, peer: Side, policy: Policy) -> Match:
+    """The patient whom these ids name. peer: who names him.
+
+    Two ids of different patients are ambiguous (#10), whatever their charts look like, unless a merge made them one.
+    """
     if not named.keys:
         return Match(named, None, ambiguous=False, unknown=())
-    patient: Patient | None = None
-    ambiguous = False
-    unknown = []
+    found: list[tuple[Identifier, Patient]] = []
+    unknown: list[Identifier] = []
+    several = False
     for identifier in named.keys:
-        found = uow.patient(identifier.key)
-        if found is None:
+        patient = uow.patient(identifier.key)
+        if patient is None:
             unknown.append(identifier)
-        elif patient is None:
-            patient = found
-        elif found.id != patient.id:
-            ambiguous = True
-    return Match(named, None if ambiguous else patient, ambiguous, tuple(unknown))
+        else:
+            several = several or (bool(found) and patient.id != found[0][1].id)
+            found.append((identifier, patient))
+    if not several:
+        return Match(named, found[0][1] if found else None, ambiguous=False, unknown=tuple(unknown))
+    one = unified(found, peer, policy.owners, uow.state.patients)
+    return Match(named, one, ambiguous=one is None, unknown=tuple(unknown))

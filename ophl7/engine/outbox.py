@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Literal, Protocol
 
 from ophl7.domain.patient import Side
 from ophl7.engine.backoff import delay
-from ophl7.engine.lanes import Lanes
+from ophl7.engine.lanes import STOPPED, Lanes
 from ophl7.engine.ports import Clock, Sender
 from ophl7.engine.settlement import settle
-from ophl7.engine.storage import DeliveryMark, DeliveryRow, DeliveryState, OpenDelivery, Store
+from ophl7.engine.storage import DeliveryMark, DeliveryRow, DeliveryState, OpenDelivery, Rendering, Store
 from ophl7.errors import LinkDown, PeerFault, StoreAway, StoreRefused
 from ophl7.hl7v2.rewrite import with_control_id
 
@@ -106,12 +106,22 @@ class Outbox:
     # -- what is to be sent -------------------------------------------------------------------------------------------
 
     def take_up(self, deliveries: Iterable[OpenDelivery]) -> None:
-        """What is unsettled on disk, oldest first: at start, or after the store was away. What is known stays as it is."""
+        """What is unsettled on disk, oldest first: at start, or after the store was away.
+
+        What is known stays as it is, but for merges: one whose commit seemed to fail may be on disk all the same.
+        """
         now = self._now()
         for delivery in deliveries:
-            if not self._lanes.has(delivery):
-                self._lanes.add(delivery, now)
-                self._parked += delivery.state in {"parked", "held"}
+            lane = self._lanes.lane_of(delivery.id)
+            if lane is None:
+                self._lanes.add(delivery, now, recovered=True)
+                self._parked += delivery.state in STOPPED
+            elif lane != delivery.lane:
+                self._lanes.freeze({lane, delivery.lane})
+                self._lanes.unite(lane, delivery.lane)
+        self._at_hand.clear()
+        self._bytes = 0
+        self._lanes.thaw(now)
         self._wake.set()
 
     def feed(self, row: DeliveryRow, body: bytes | None) -> None:
@@ -143,6 +153,26 @@ class Outbox:
         else:
             self._lanes.stop(delivery, changed, self._now())
             self._parked += 1
+        self._wake.set()
+
+    def freeze(self, lanes: Collection[int]) -> list[tuple[OpenDelivery, bool]]:
+        """These lanes send nothing until `thaw`. What waits in them, each with whether its bytes may have been tried."""
+        return self._lanes.freeze(lanes)
+
+    def merged(self, united: Iterable[tuple[int, int]], rendered: Iterable[Rendering]) -> None:
+        """Merges are on disk: their lanes are one, and what waits here with other bytes forgets the old ones."""
+        for lane, into in united:
+            self._lanes.unite(lane, into)
+        for one in rendered:
+            if self._lanes.lane_of(one.id) is None:
+                continue  # another destination's
+            self._forget(one.id)
+            if one.renewed:
+                self._parked -= self._lanes.renewed(one.id, one.renewed).state in STOPPED
+
+    def thaw(self) -> None:
+        """Frozen lanes go on."""
+        self._lanes.thaw(self._now())
         self._wake.set()
 
     def hurry(self) -> None:
@@ -292,6 +322,7 @@ class Outlets:
 
     def __init__(self) -> None:
         self._outboxes: dict[Side, Outbox] = {}
+        self._frozen = False
 
     def add(self, outbox: Outbox) -> None:
         """Before anything is fed."""
@@ -307,3 +338,20 @@ class Outlets:
         for mark in marks:
             for outbox in self._outboxes.values():
                 outbox.marked(mark)
+
+    def freeze(self, lanes: Collection[int]) -> list[tuple[OpenDelivery, bool]]:
+        """In both."""
+        self._frozen = True
+        return [found for outbox in self._outboxes.values() for found in outbox.freeze(lanes)]
+
+    def merged(self, united: Sequence[tuple[int, int]], rendered: Sequence[Rendering]) -> None:
+        """In both; each knows its own deliveries."""
+        for outbox in self._outboxes.values():
+            outbox.merged(united, rendered)
+
+    def thaw(self) -> None:
+        """In both; after nearly every batch there is nothing to do."""
+        if self._frozen:
+            self._frozen = False
+            for outbox in self._outboxes.values():
+                outbox.thaw()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from ophl7.domain.changes import AddCharge, SetField
+from ophl7.domain.identifiers import KEY_TYPES, Identifier, identifier_from_cx
 from ophl7.domain.patient import Patient, Side
-from ophl7.domain.policy import Policy
+from ophl7.domain.policy import PeerPolicy, Policy
 from ophl7.domain.verdicts import Outcome
 from ophl7.engine.ruling import Ruling
 from ophl7.hl7v2.delimiters import STANDARD
@@ -12,21 +16,60 @@ from ophl7.hl7v2.escapes import escape
 from ophl7.hl7v2.message import Message
 from ophl7.hl7v2.rewrite import DropSegment, Edit, InsertAfter, rewrite
 from ophl7.hl7v2.rewrite import SetField as WriteField
+from ophl7.hl7v2.segment import Segment
+
+_KEY_IDS = 3  # PID-3, the list of key ids
 
 
 def render(
-    message: Message, peer: Side, control_id: str, ruling: Ruling, patient: Patient | None, policy: Policy
+    message: Message,
+    control_id: str,
+    ruling: Ruling,
+    patient: Patient | None,
+    address: Address,
 ) -> bytes | None:
     """The body to send, None when it is the received bytes with our control id (the usual case: stored once).
 
-    Raises Unwritable when an owner's value cannot be written in the message's charset.
+    patient: whom the message is about, None for none. Raises Unwritable for a value that the message's charset lacks.
     """
     edits: list[Edit] = []
     if any(not judged.applies for judged in ruling.judged):
         edits += _owners_values(message, ruling)
         edits += _without_known_charges(ruling)
     if patient is not None:
-        edits += _owners_id(message, peer, ruling, patient, policy)
+        edits += _addressed(message, address.mapping, address.supplied(ruling, patient), address.sender)
+    return rewrite(message, control_id, edits) if edits else None
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """How the receiving side knows the patient. mapping: id -> survivor, for charts that it has merged away."""
+
+    peer: Side
+    policy: Policy
+    mapping: Mapping[tuple[str, str], Patient]
+
+    @property
+    def sender(self) -> PeerPolicy:
+        """What the sender is like."""
+        return self.policy.peers[self.peer]
+
+    def supplied(self, ruling: Ruling, patient: Patient) -> Identifier | None:
+        """The id by which the patients' owner knows him, when the other side named him without it (contract 4).
+
+        Nothing is supplied to what the owner says itself: by whichever id it names him, it leaves as it came.
+        """
+        authority = self.policy.authority_of(self.policy.patient_authority)
+        if self.peer == self.policy.patient_authority or any(one.authority == authority for one in ruling.match.named.keys):
+            return None
+        named = next((self.mapping[one.key] for one in ruling.match.named.keys if one.key in self.mapping), patient)
+        return named.identifier_of(authority)
+
+
+def readdressed(body: bytes, control_id: str, mapping: Mapping[tuple[str, str], Patient], sender: PeerPolicy) -> bytes | None:
+    """A body that waits, for the survivors of `mapping`; None when it names nobody whom that changes."""
+    message = Message.parse_lenient(body, sender.encoding)
+    edits = _addressed(message, mapping, None, sender)
     return rewrite(message, control_id, edits) if edits else None
 
 
@@ -59,18 +102,65 @@ def _without_known_charges(ruling: Ruling) -> list[Edit]:
     ]
 
 
-def _owners_id(message: Message, peer: Side, ruling: Ruling, patient: Patient, policy: Policy) -> list[Edit]:
-    """The id by which the patients' owner knows him, when the other side named him without it (contract 4).
-
-    Nothing is supplied to what the owner says itself: by whichever id it names him, it leaves as it came.
-    """
-    authority = policy.authority_of(policy.patient_authority)
-    if peer == policy.patient_authority or any(one.authority == authority for one in ruling.match.named.keys):
-        return []
-    owned = patient.identifier_of(authority)
+def _addressed(
+    message: Message, mapping: Mapping[tuple[str, str], Patient], supplied: Identifier | None, sender: PeerPolicy
+) -> list[Edit]:
+    """PID-2 to -4 as the receiver knows the patient: retired ids become the survivor's of the same authority (decisions 6)."""
     pid = message.first("PID")
-    if owned is None or pid is None:
+    if pid is None or not (mapping or supplied):
         return []
-    ours = f"{escape(owned.value, STANDARD)}^^^{escape(owned.authority, STANDARD)}^{owned.type or 'MR'}"
-    theirs = pid.canonical(3)
-    return [WriteField(pid.index, 3, f"{ours}~{theirs}" if theirs else ours)]
+    edits: list[Edit] = []
+    ids = _Ids(pid, 3, mapping, sender.authority)
+    if supplied is not None:
+        ids.put_first(supplied)
+    if ids.changed:
+        edits.append(WriteField(pid.index, 3, ids.text))
+    for number in (2, 4) if mapping else ():
+        ids = _Ids(pid, number, mapping, sender.authority)
+        if ids.changed:
+            edits.append(WriteField(pid.index, number, ids.text))
+    return edits
+
+
+class _Ids:
+    """One list of ids (CX), rewritten."""
+
+    def __init__(self, pid: Segment, number: int, mapping: Mapping[tuple[str, str], Patient], authority: str) -> None:
+        self._kept: list[str] = []
+        self._named: set[tuple[str, str]] = set()
+        self.changed = False
+        left_out: Patient | None = None
+        canonical = pid.canonical(number).split("~") if pid.field(number) else []
+        for raw, text in zip(pid.repetitions(number), canonical, strict=True):
+            identifier = identifier_from_cx(pid, raw, authority)
+            survivor = None
+            if identifier is not None and identifier.type in KEY_TYPES:
+                survivor = mapping.get(identifier.key)
+            if identifier is None or survivor is None:
+                self._kept.append(text)
+                if identifier is not None:
+                    self._named.add(identifier.key)
+                continue
+            self.changed = True
+            own = survivor.identifier_of(identifier.authority)
+            if own is None:
+                left_out = survivor  # the survivor has no id of that authority: a retired one beside his would name two charts
+            elif own.key not in self._named:
+                self._named.add(own.key)
+                self._kept.append("^".join([escape(own.value, STANDARD), *text.split("^")[1:]]))
+        if left_out is not None and number == _KEY_IDS and self._named.isdisjoint(one.key for one in left_out.identifiers):
+            self.put_first(left_out.identifiers[0])
+
+    def put_first(self, identifier: Identifier) -> None:
+        """This id stands before the others, unless it is there already."""
+        if identifier.key in self._named:
+            return
+        self._named.add(identifier.key)
+        value, authority = escape(identifier.value, STANDARD), escape(identifier.authority, STANDARD)
+        self._kept.insert(0, f"{value}^^^{authority}^{identifier.type or 'MR'}")
+        self.changed = True
+
+    @property
+    def text(self) -> str:
+        """The field, in the standard delimiters."""
+        return "~".join(self._kept)

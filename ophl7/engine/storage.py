@@ -18,6 +18,7 @@ from ophl7.domain.appointment import Appointment
 from ophl7.domain.changes import Stream
 from ophl7.domain.charge import Charge, ChargeState
 from ophl7.domain.identifiers import Identifier
+from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient, Side
 
 MessageState = Literal["accepted", "rejected", "held", "ignored", "duplicate", "stale", "error"]
@@ -31,6 +32,8 @@ class Keys:
     controls: (peer, control id, digest). identifiers: (authority, id). appointments: (origin, SCH-1 or SCH-2).
     charges: (authority, id, FT1-2). last: (peer, subject, authority, id), for messages that can only repeat the last one of
     their lane (#86); authority and id are "" for a block. held: journal ids of messages in our custody, with all their holds.
+    waiting: keys of holds. merges: patient ids, for every pair with one of them. queued: deliveries whose bytes are wanted.
+    open_for: (subject, now), for what is open about a patient: appointments that begin later, charges without an answer.
     """
 
     controls: set[tuple[str, str, bytes]] = field(default_factory=set)
@@ -39,9 +42,13 @@ class Keys:
     charges: set[tuple[str, str, str]] = field(default_factory=set)
     last: set[tuple[Side, int, str, str]] = field(default_factory=set)
     held: set[int] = field(default_factory=set)
+    waiting: set[str] = field(default_factory=set)
+    merges: set[int] = field(default_factory=set)
+    queued: set[int] = field(default_factory=set)
+    open_for: set[tuple[int, float]] = field(default_factory=set)
 
     def __bool__(self) -> bool:
-        return bool(self.controls or self.identifiers or self.appointments or self.charges or self.last or self.held)
+        return any(getattr(self, name) for name in self.__slots__)
 
 
 class Seen(NamedTuple):
@@ -83,6 +90,14 @@ class HoldRow:
     peer: Side
 
 
+@dataclass(frozen=True, slots=True)
+class QueuedBytes:
+    """What a waiting delivery would send, before our control id. peer: whose message it is."""
+
+    peer: Side
+    body: bytes
+
+
 @dataclass(slots=True)
 class State:
     """What `load` found. A key with None was looked for and does not exist; one that is absent was not looked for."""
@@ -98,6 +113,9 @@ class State:
     last: dict[tuple[Side, int], Seen | None] = field(default_factory=dict)
     holds: dict[int, HoldRow] = field(default_factory=dict)
     held: dict[int, HeldMessage] = field(default_factory=dict)
+    merges: dict[tuple[int, int], Merge] = field(default_factory=dict)
+    queued: dict[int, QueuedBytes] = field(default_factory=dict)
+    unanswered: dict[int, int] = field(default_factory=dict)  # subject -> charges that the PM has not answered
 
 
 def claim(state: State, appointment: Appointment) -> None:
@@ -186,6 +204,17 @@ class DeliveryMark:
     at: float
 
 
+class Rendering(NamedTuple):
+    """A delivery that waits is made anew, with the bytes for the survivor (decisions 6).
+
+    renewed: the control id that it goes on with when the receiver had refused the old one (204); "" when it was never tried.
+    """
+
+    id: int
+    body: bytes
+    renewed: str
+
+
 @dataclass(frozen=True, slots=True)
 class DriftRow:
     """A value that was not taken (#5)."""
@@ -240,6 +269,10 @@ class Rows:
     marks: list[DeliveryMark] = field(default_factory=list)
     drift: list[DriftRow] = field(default_factory=list)
     audit: list[AuditRow] = field(default_factory=list)
+    merges: dict[int, Merge] = field(default_factory=dict)
+    united: list[tuple[int, int]] = field(default_factory=list)  # a lane, and the one that it goes on in
+    moved: list[tuple[int, int]] = field(default_factory=list)  # a waiting delivery, and its lane from now on
+    rendered: list[Rendering] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__slots__)
@@ -247,7 +280,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class OpenDelivery:
-    """A delivery that is not settled, as the outbox takes it up after a start."""
+    """A delivery that is not settled. attempts: tries whose outcome is on disk; the one under way is not counted."""
 
     id: int
     destination: Side
@@ -271,6 +304,7 @@ class Counters:
     hold: int
     delivery: int
     drift: int
+    merge: int
     prefix: str
 
 

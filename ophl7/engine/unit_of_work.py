@@ -7,13 +7,26 @@ dictionary writes are taken back one by one. Records are immutable, so undoing i
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
-from ophl7.domain.appointment import Appointment
+from ophl7.domain.appointment import ENDED, Appointment
 from ophl7.domain.charge import Charge, counting
 from ophl7.domain.identifiers import Identifier, subject_of
+from ophl7.domain.merge import Merge, survivor_on
 from ophl7.domain.patient import Patient, Side
-from ophl7.engine.storage import Counters, HeldMessage, HoldRow, Keys, Rows, Seen, State, Store, takes_over
+from ophl7.engine.storage import (
+    Counters,
+    HeldMessage,
+    HoldRow,
+    Keys,
+    OpenDelivery,
+    Rows,
+    Seen,
+    State,
+    Store,
+    takes_over,
+)
 from ophl7.kit import Match, Read
 
 _ABSENT: Final = object()
@@ -29,6 +42,24 @@ _LISTS: Final = (
     "marks",
     "drift",
     "audit",
+    "united",
+    "moved",
+    "rendered",
+)
+
+# The dictionaries of a State that a later load adds to; lanes, holds and what was reused have ways of their own.
+_TABLES: Final = (
+    "controls",
+    "aliases",
+    "patients",
+    "appointments",
+    "appointment_rows",
+    "charges",
+    "last",
+    "held",
+    "merges",
+    "queued",
+    "unanswered",
 )
 
 Mark = tuple[int, ...]
@@ -39,7 +70,7 @@ V = TypeVar("V")
 class Ids:
     """Row ids, given in memory so that children know their parents before the insert. A batch that fails leaves gaps."""
 
-    __slots__ = ("appointment", "charge", "delivery", "drift", "hold", "journal", "patient", "prefix")
+    __slots__ = ("appointment", "charge", "delivery", "drift", "hold", "journal", "merge", "patient", "prefix")
 
     def __init__(self, last: Counters) -> None:
         self.journal = last.journal
@@ -49,6 +80,7 @@ class Ids:
         self.hold = last.hold
         self.delivery = last.delivery
         self.drift = last.drift
+        self.merge = last.merge
         self.prefix = last.prefix
 
     def next(self, table: str) -> int:
@@ -81,6 +113,8 @@ class UnitOfWork:
         self.state = State()
         self.extra_reads = 0
         self.current = 0  # journal id of the message being judged
+        # Deliveries whose lanes stand still for a merge of this batch: each with whether its bytes may have been tried.
+        self.frozen: dict[int, tuple[OpenDelivery, bool]] = {}
         # Every hold ever seen here, by key, by what it blocks, and by message. Only `state.holds` says which are open, so
         # closing one, or undoing that, touches none of these.
         self._by_key: dict[str, list[int]] = {}
@@ -119,6 +153,9 @@ class UnitOfWork:
         elif request.kind == "appointment":
             origin, reference = request.key
             keys.appointments.add(("pm" if origin == "pm" else "emr", reference))
+        elif request.kind == "open":
+            subject, now = request.key
+            keys.open_for.add((int(subject), float(now)))
         else:
             authority, value, transaction = request.key
             keys.charges.add((authority, value, transaction))
@@ -133,7 +170,7 @@ class UnitOfWork:
                 self._index_hold(row)
             return
         state = self.state
-        for name in ("controls", "aliases", "patients", "appointments", "appointment_rows", "charges", "last", "held"):
+        for name in _TABLES:
             ours: dict[Any, Any] = getattr(state, name)
             theirs: dict[Any, Any] = getattr(loaded, name)
             if ours:
@@ -216,16 +253,42 @@ class UnitOfWork:
             counts = counting(counts, found)
         return counts
 
+    def mates(self, patient: Patient) -> list[Patient]:
+        """Everybody whom either side's merges join with this patient, himself included."""
+        return self.members_of(patient.lane) or [patient]
+
+    def survivor(self, patient: Patient, side: Side) -> Patient:
+        """Whose chart it is on that side by now."""
+        return survivor_on(side, patient, self.state.patients)
+
+    def open_business(self, subject: int, now: float) -> str:
+        """What is still open about a patient (#12), "" for nothing. Raises LookupError when it was not loaded."""
+        unanswered = self.state.unanswered[subject]
+        unanswered += sum(charge.subject == subject and charge.state in {"held", "sent"} for charge, _ in self.rows.charges)
+        if unanswered:
+            return "charges that the PM has not answered"
+        if any(_to_come(row, subject, now) for row in self.state.appointment_rows.values()):
+            return "an appointment that is to come"
+        return ""
+
     def members_of(self, lane: int) -> list[Patient]:
         """Everybody in that lane, as the batch has them. `state.lanes` names all who ever were: it needs no undoing."""
         patients = self.state.patients
         found = (patients[number] for number in self.state.lanes.get(lane, ()) if number in patients)
         return [patient for patient in found if patient.lane == lane]
 
+    def source_of(self, message: int) -> tuple[Side, bytes]:
+        """Sender and bytes of a message of this batch, or of one that left custody in it."""
+        held = self.state.held.get(message)
+        if held is not None:
+            return held.peer, held.raw[held.start : held.end]
+        row = next(row for row in reversed(self.rows.journal) if row.id == message)
+        return row.peer, row.raw[row.start : row.end]
+
     def subjects_of(self, match: Match) -> Iterator[int]:
         """Everybody whose charges are the same patient's: the lane's members, and ids that nobody has yet."""
         if match.patient is not None:
-            for mate in self.members_of(match.patient.lane) or (match.patient,):
+            for mate in self.mates(match.patient):
                 yield mate.subject
         else:
             for identifier in match.named.keys:
@@ -264,10 +327,11 @@ class UnitOfWork:
             self.put(self.state.charges, place, charge if own else counting(known, charge))
         self.rows.charges.append((charge, delivery))
 
-    def add_hold(self, row: HoldRow, message: HeldMessage) -> None:
-        """Takes custody of a message."""
+    def add_hold(self, row: HoldRow, message: HeldMessage | None) -> None:
+        """Takes custody of a message; None when it is in custody already and was not loaded."""
         self.put(self.state.holds, row.id, row)
-        self.put(self.state.held, row.message, message)
+        if message is not None:
+            self.put(self.state.held, row.message, message)
         self._index_hold(row)
         self.rows.holds.append(row)
 
@@ -292,6 +356,28 @@ class UnitOfWork:
         holds = self.state.holds
         return [holds[number] for number in sorted(set(numbers)) if number in holds]
 
+    def save_merge(self, merge: Merge) -> None:
+        """Adds or replaces a pair."""
+        self.put(self.state.merges, (merge.retired, merge.survivor), merge)
+        self.put(self.rows.merges, merge.id, merge)
+
+    def unite(self, lane: int, into: int, at: float) -> None:
+        """From now on everybody of `lane` belongs to `into`, and what blocks the one's charges blocks the other's."""
+        for mate in self.members_of(lane):
+            self.save_patient(replace(mate, lane=into))
+        for row in self.blocking(f"charges:{lane}"):
+            self.close_hold(row, at, "renewed")
+            self.add_hold(replace(row, id=self.ids.next("hold"), blocks=f"charges:{into}"), self.state.held.get(row.message))
+        self.rows.united.append((lane, into))
+
+    def united_with(self, lanes: Collection[int]) -> set[int]:
+        """These lanes, and those that this batch has united with them: the outbox does not know of it yet."""
+        found = set(lanes)
+        for lane, into in reversed(self.rows.united):
+            if into in found:
+                found.add(lane)
+        return found
+
     def remember(self, peer: Side, control_id: str, digest: bytes, seen: Seen) -> None:
         """A second copy, in this batch or later, meets this answer."""
         self.put(self.state.controls, (peer, control_id, digest), seen)
@@ -306,3 +392,7 @@ class UnitOfWork:
         self._by_message.setdefault(row.message, []).append(row.id)
         if row.blocks:
             self._by_block.setdefault(row.blocks, []).append(row.id)
+
+
+def _to_come(row: Appointment, subject: int, now: float) -> bool:
+    return row.subject == subject and row.starts_at is not None and row.starts_at > now and row.status not in ENDED

@@ -8,6 +8,7 @@ from dataclasses import replace
 from ophl7.domain.appointment import Appointment
 from ophl7.domain.charge import Charge, counting
 from ophl7.domain.identifiers import Identifier, subject_of
+from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient
 from ophl7.engine.storage import (
     AuditRow,
@@ -20,6 +21,7 @@ from ophl7.engine.storage import (
     JournalRow,
     Keys,
     OpenDelivery,
+    QueuedBytes,
     Rows,
     Seen,
     State,
@@ -46,6 +48,7 @@ class MemoryStore:
         self.closed_holds: dict[int, tuple[HoldRow, float, str]] = {}
         self.deliveries: dict[int, DeliveryRow] = {}
         self.marks: dict[int, DeliveryMark] = {}
+        self.merges: dict[int, Merge] = {}
         self.drift: list[DriftRow] = []
         self.audit: list[AuditRow] = []
         self.commits = 0
@@ -62,6 +65,7 @@ class MemoryStore:
             max((*self.holds, *self.closed_holds), default=0),
             max(self.deliveries, default=0),
             max((row.id for row in self.drift), default=0),
+            max(self.merges, default=0),
             "TEST",
         )
 
@@ -106,6 +110,7 @@ class MemoryStore:
             rows = [r for r in self.journal.values() if r.subject == actual and r.peer == peer and r.state != "duplicate"]
             state.last[peer, subject] = _as_seen(max(rows, key=lambda row: row.id)) if rows else None
         self._find_holds(identifiers, keys, state)
+        self._around_merges(keys, state)
         for number in keys.held:
             row = self.journal[number]
             state.held[number] = HeldMessage(number, row.peer, row.raw, row.start, row.end, row.received_at)
@@ -152,8 +157,27 @@ class MemoryStore:
                 found = counting(found, charge)
         return found
 
+    def _around_merges(self, keys: Keys, state: State) -> None:
+        for merge in self.merges.values():
+            if {merge.retired, merge.survivor} & keys.merges:
+                state.merges[merge.retired, merge.survivor] = merge
+        for number in keys.queued:
+            state.queued[number] = QueuedBytes(self.journal[self.deliveries[number].message].peer, self._bytes(number))
+        for subject, now in keys.open_for:
+            theirs = [found for found in self.charges.values() if found[0].subject == subject]
+            state.unanswered[subject] = sum(self._unanswered(charge, delivery) for charge, delivery in theirs)
+            for one in self.appointments.values():
+                if one.subject == subject and one.starts_at is not None and one.starts_at > now:
+                    state.appointment_rows[one.id] = one
+
+    def _unanswered(self, charge: Charge, delivery: int | None) -> bool:
+        if charge.state != "sent" or delivery is None:
+            return charge.state in {"held", "sent"}
+        return self.deliveries[delivery].state not in {"accepted", "rejected", "skipped"}
+
     def _find_holds(self, identifiers: Collection[tuple[str, str]], keys: Keys, state: State) -> None:
-        waiting = {f"patient:{authority}:{value}" for authority, value in identifiers}
+        waiting = {f"{kind}:{authority}:{value}" for authority, value in identifiers for kind in ("patient", "target")}
+        waiting |= keys.waiting
         waiting |= {f"charge:{transaction}" for _, _, transaction in keys.charges}
         subjects = {patient.subject for patient in state.patients.values()}
         subjects |= {subject_of(Identifier(*key)) for key, number in state.aliases.items() if number is None}
@@ -196,12 +220,24 @@ class MemoryStore:
         for number, at, how in rows.closed_holds:
             if number in self.holds:
                 self.closed_holds[number] = (self.holds.pop(number), at, how)
+        self._commit_deliveries(rows)
+        self.merges.update(rows.merges)
+        self.drift += rows.drift
+        self.audit += rows.audit
+
+    def _commit_deliveries(self, rows: Rows) -> None:
         self.deliveries.update({row.id: row for row in rows.deliveries})
         for mark in rows.marks:
             self.marks[mark.id] = mark
             self.deliveries[mark.id] = self.deliveries[mark.id]._replace(state=mark.state)
-        self.drift += rows.drift
-        self.audit += rows.audit
+        for number, lane in rows.moved:
+            self.deliveries[number] = self.deliveries[number]._replace(lane=lane)
+        for one in rows.rendered:
+            known_as = self.deliveries[one.id]
+            self.deliveries[one.id] = known_as._replace(body=one.body)
+            if one.renewed:
+                self.deliveries[one.id] = known_as._replace(body=one.body, control_id=one.renewed, state="queued")
+                self.marks.pop(one.id, None)
 
     def _breaks_a_rule(self, rows: Rows) -> bool:
         """The unique keys of the schema, as after all of these rows: what a database would refuse."""
@@ -268,9 +304,12 @@ class MemoryStore:
     async def body_of(self, delivery: int) -> bytes:
         """The delivery's own bytes, or its message's."""
         self._check()
-        row = self.deliveries.get(delivery)
-        if row is None:
+        if delivery not in self.deliveries:
             raise StoreRefused(f"delivery {delivery} has no bytes")
+        return self._bytes(delivery)
+
+    def _bytes(self, delivery: int) -> bytes:
+        row = self.deliveries[delivery]
         if row.body is not None:
             return row.body
         message = self.journal[row.message]

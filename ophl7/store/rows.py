@@ -9,6 +9,7 @@ from typing import Any
 from ophl7.domain.appointment import Appointment, Progress, Resource
 from ophl7.domain.charge import Charge
 from ophl7.domain.identifiers import Identifier
+from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient
 from ophl7.engine.storage import DeliveryRow, JournalRow, Rows
 
@@ -157,10 +158,19 @@ def writes(rows: Rows) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
         ("update_journal", [(u.state, u.subject, u.row, u.reason, u.detail, u.id) for u in rows.updates]),
         ("insert_delivery", [delivery_row(row) for row in rows.deliveries]),
         ("mark_delivery", [(m.state, m.attempts, m.next_at, m.answer, m.at, m.id) for m in rows.marks]),
+        ("move_delivery", [(lane, number) for number, lane in rows.moved]),
+        ("render_delivery", [(one.body, one.id) for one in rows.rendered if not one.renewed]),
+        ("renew_delivery", [(one.body, one.renewed, one.id) for one in rows.rendered if one.renewed]),
+        ("upsert_merge", [merge_row(rows.merges[number]) for number in sorted(rows.merges)]),
         ("insert_drift", [(d.id, d.message, d.patient, d.peer, d.field, d.offered, d.kept, d.rule, d.at) for d in rows.drift]),
         ("insert_audit", [(a.at, a.actor, a.action, a.target, a.reason) for a in rows.audit]),
     )
     return ((name, values) for name, values in upserts if values)
+
+
+def merge_row(merge: Merge) -> tuple[Any, ...]:
+    """As `upsert_merge` takes it."""
+    return (merge.id, merge.retired, merge.survivor, merge.pm_at, merge.emr_at, merge.state, merge.message)
 
 
 def delivery_row(row: DeliveryRow) -> tuple[Any, ...]:

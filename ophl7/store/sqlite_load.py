@@ -8,8 +8,9 @@ from typing import Any
 
 from ophl7.domain.charge import counting
 from ophl7.domain.identifiers import Identifier, subject_of
+from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient
-from ophl7.engine.storage import HeldMessage, HoldRow, Keys, Seen, State, claim
+from ophl7.engine.storage import HeldMessage, HoldRow, Keys, QueuedBytes, Seen, State, claim
 from ophl7.store.rows import appointment_from, charge_from, patient_from
 from ophl7.store.statements import padded, with_keys
 
@@ -39,8 +40,14 @@ class Loader:
             self._charges(keys.charges, state)
         if keys.last:
             self._last(keys.last, state)
-        if holds and (identifiers or keys.appointments):
+        if holds and (identifiers or keys.appointments or keys.waiting):
             self._holds(identifiers, keys, state)
+        if keys.merges:
+            self._merges(keys.merges, state)
+        if keys.queued:
+            self._queued(keys.queued, state)
+        if keys.open_for:
+            self._open_for(keys.open_for, state)
         if keys.held:
             self._held(keys.held, state)
         return state
@@ -139,7 +146,8 @@ class Loader:
 
     def _holds(self, identifiers: Collection[tuple[str, str]], keys: Keys, state: State) -> None:
         """What waits for these patients and charges, and what makes their later messages wait."""
-        waiting = {f"patient:{authority}:{value}" for authority, value in identifiers}
+        waiting = {f"{kind}:{authority}:{value}" for authority, value in identifiers for kind in ("patient", "target")}
+        waiting |= keys.waiting
         waiting |= {f"charge:{transaction}" for _, _, transaction in keys.charges}
         subjects = {patient.subject for patient in state.patients.values()}
         subjects |= {subject_of(Identifier(*key)) for key, number in state.aliases.items() if number is None}
@@ -150,6 +158,27 @@ class Loader:
             self._take_holds("open_holds_by_key", waiting, state)
         if blocks:
             self._take_holds("open_holds_by_block", blocks, state)
+
+    def _merges(self, patients: Collection[int], state: State) -> None:
+        ordered = sorted(patients)
+        for begin in range(0, len(ordered), _CHUNK):
+            chunk = padded(ordered[begin : begin + _CHUNK])
+            for row in self._connection.execute(with_keys("sqlite", "merges", len(chunk)), [*chunk, *chunk]):
+                merge = Merge(*row)
+                state.merges[merge.retired, merge.survivor] = merge
+
+    def _queued(self, deliveries: Collection[int], state: State) -> None:
+        for number, peer, body, raw, start, end in self._rows("queued_bytes", deliveries):
+            state.queued[number] = QueuedBytes(peer, body if body is not None else raw[start:end])
+
+    def _open_for(self, wanted: Collection[tuple[int, float]], state: State) -> None:
+        subjects = {subject for subject, _ in wanted}
+        state.unanswered.update(dict.fromkeys(subjects, 0))
+        for row in self._rows("coming_appointments", wanted, 2):
+            found = appointment_from(row)
+            state.appointment_rows[found.id] = found
+        for subject, charges in self._rows("unanswered", subjects):
+            state.unanswered[subject] = charges
 
     def _held(self, messages: Collection[int], state: State) -> None:
         for number, peer, raw, start, end, received_at in self._rows("held", messages):

@@ -23,7 +23,7 @@ def statements(dialect: str, file: str = "queries") -> Mapping[str, str]:
 
 
 @cache
-def with_keys(dialect: str, name: str, count: int, width: int) -> str:
+def with_keys(dialect: str, name: str, count: int, width: int = 1) -> str:
     """The statement for that many keys: places for an IN list where `width` is 1, rows of VALUES otherwise."""
     place = "?" if width == 1 else f"({', '.join('?' * width)})"
     return statements(dialect)[name].replace("{keys}", ", ".join([place] * count))

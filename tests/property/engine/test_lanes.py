@@ -49,7 +49,7 @@ class Machine(RuleBasedStateMachine):
         return OpenDelivery(self.number, "emr", self.home(lane[0]), lane[1], f"D{self.number}", state, 0, next_at, self.now)
 
     def enter(self, made: OpenDelivery) -> None:
-        assert not self.lanes.has(made)
+        assert self.lanes.lane_of(made.id) is None
         self.lanes.add(made, self.now)
         self.model.setdefault(self.place(made), []).append(made)
 
@@ -174,7 +174,7 @@ class Machine(RuleBasedStateMachine):
     def take_up_twice(self) -> None:
         """What is known is not taken up again."""
         for waiting in self.model.values():
-            assert all(self.lanes.has(one) for one in waiting)
+            assert all(self.lanes.lane_of(one.id) == self.place(one)[0] for one in waiting)
 
     @invariant()
     def nothing_is_lost(self) -> None:

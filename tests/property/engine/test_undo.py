@@ -58,7 +58,7 @@ class Batch:
     """A unit of work with short names for what a message does in it."""
 
     def __init__(self, store: MemoryStore) -> None:
-        self.uow = UnitOfWork(store, Ids(Counters(3, 6, 6, 2, 20, 0, 0, "T")))
+        self.uow = UnitOfWork(store, Ids(Counters(3, 6, 6, 2, 20, 0, 0, 0, "T")))
         self.serial = 100
 
     async def begin(self) -> None:

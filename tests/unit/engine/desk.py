@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -16,7 +16,18 @@ from ophl7.engine.judging import Judge
 from ophl7.engine.ports import Damage, Envelope
 from ophl7.engine.router import Router
 from ophl7.engine.runner import Runner, Watchdog
-from ophl7.engine.storage import Counters, DeliveryMark, DeliveryRow, Keys, OpenDelivery, Rows, State, Store
+from ophl7.engine.storage import (
+    Counters,
+    DeliveryMark,
+    DeliveryRow,
+    DeliveryState,
+    Keys,
+    OpenDelivery,
+    Rendering,
+    Rows,
+    State,
+    Store,
+)
 from ophl7.engine.unit_of_work import Ids
 from ophl7.errors import StoreRefused
 from ophl7.extend.loading import load_parts
@@ -92,6 +103,11 @@ class Seen:
     alone: list[str] = field(default_factory=list)
     fed: list[tuple[DeliveryRow, bytes | None]] = field(default_factory=list)
     marks: list[DeliveryMark] = field(default_factory=list)
+    tried: set[int] = field(default_factory=set)
+    refused: set[int] = field(default_factory=set)
+    frozen: set[int] = field(default_factory=set)
+    united: list[tuple[int, int]] = field(default_factory=list)
+    rendered: list[Rendering] = field(default_factory=list)
     closings: int = 0
 
     def decided(self, decision: Decision) -> None:
@@ -114,6 +130,27 @@ class Seen:
 
     def marked(self, marks: Sequence[DeliveryMark]) -> None:
         self.marks += marks
+
+    def freeze(self, lanes: Collection[int]) -> list[tuple[OpenDelivery, bool]]:
+        """Everything that was fed waits for ever; what is in `tried` was tried once."""
+        self.frozen.update(lanes)
+        waiting = [self.open_delivery(row) for row, _ in self.fed]
+        return [(one, one.id in self.tried) for one in waiting if one.lane in lanes]
+
+    def open_delivery(self, row: DeliveryRow) -> OpenDelivery:
+        lane = row.lane
+        for old, new in self.united:
+            lane = new if lane == old else lane
+        state: DeliveryState = "held" if row.id in self.refused else "queued"
+        tries = int(row.id in self.tried)
+        return OpenDelivery(row.id, row.destination, lane, row.stream, row.control_id, state, tries, None, row.created_at)
+
+    def merged(self, united: Sequence[tuple[int, int]], rendered: Sequence[Rendering]) -> None:
+        self.united += united
+        self.rendered += rendered
+
+    def thaw(self) -> None:
+        self.frozen.clear()
 
     def close(self) -> None:
         self.closings += 1
@@ -205,7 +242,7 @@ class Desk:
 
     async def __aenter__(self) -> Self:
         ids = Ids(await self.store.open())
-        decider = Decider(Judge(self.router, self.policy, Runner(self.watchdog)), self.policy, self.clock.now)
+        decider = Decider(Judge(self.router, self.policy, Runner(self.watchdog)), self.policy, self.clock.now, self.seen.freeze)
         self.engine = Engine(self.store, decider, self.policy, self.clock, ids, self.seen, self.seen)
 
         async def back() -> None:
@@ -307,7 +344,9 @@ def siu(
     start: str = "20240305090000",
     placer: str = "",
     status: str = "Booked",
+    born: str = "20150412",
 ) -> bytes:
+    """A booking; without a birth date it does not say enough to make a provisional patient."""
     sch = f"SCH|{placer}|{filler}|||||||30|min|^^30^{start}" + "|" * 14 + status
-    person = [pid(ids)] if ids is not None else []
+    person = [pid(ids, born=born)] if ids is not None else []
     return message(msh(f"SIU^{event}", control_id), sch, *person, "RGS|1", "AIP|1||D1^Doe^Jo")

@@ -14,7 +14,7 @@ def rules_of(rules: Rules) -> list[RegisteredRule]:
 async def test_held_charges_and_bookings_leave_in_the_commit_of_the_registration_oldest_first() -> None:
     async with Desk() as desk:
         assert await desk.send("emr", dft("D1", ft1("T1")), dft("D2", ft1("T2"))) == ["AA", "AA"]
-        assert await desk.send("pm", siu("S1")) == ["AA"]
+        assert await desk.send("pm", siu("S1", born="")) == ["AA"]
         assert desk.states == ["held"] * 3
         before = desk.memory.commits
         await desk.send("pm", adt("P1"))
@@ -28,7 +28,7 @@ async def test_held_charges_and_bookings_leave_in_the_commit_of_the_registration
 
 async def test_a_message_held_in_the_very_same_batch_is_released_in_it() -> None:
     async with Desk() as desk:
-        await desk.one_batch(("emr", dft("D1", ft1("T1"))), ("pm", siu("S1")), ("pm", adt("P1")))
+        await desk.one_batch(("emr", dft("D1", ft1("T1"))), ("pm", siu("S1", born="")), ("pm", adt("P1")))
         assert desk.memory.commits == 1
         assert desk.states == ["accepted"] * 3
         assert desk.delivered == ["P1", "D1", "S1"]
@@ -168,7 +168,7 @@ async def test_refusals_are_decided_on_arrival_also_behind_a_hold() -> None:
     async with Desk() as desk:
         await desk.send("pm", adt("P1"))
         await desk.send("pm", adt("P2", "A08", name="Rivers^Bea", born="20180101"))
-        assert await desk.send("emr", siu("S1")) == ["AE"]
+        assert await desk.send("emr", siu("S1", born="")) == ["AE"]
         assert await desk.send("emr", dft("D1", "FT1|1|T1||20240301||")) == ["AE"]
 
 
@@ -206,7 +206,7 @@ async def test_what_waits_for_an_unknown_patient_is_released_by_the_registration
     for known_as in ("7050^^^PM^MR", "C9^^^EMR^PI"):
         async with Desk() as desk:
             await desk.send("emr", dft("D1", ft1("T1"), ids=both))
-            await desk.send("pm", siu("S1", ids=both))
+            await desk.send("pm", siu("S1", ids=both, born=""))
             assert {row.key for row in desk.memory.holds.values()} == {"patient:PM:7050", "patient:EMR:C9"}
             await desk.send("pm", adt("P1", ids=known_as))
             assert desk.delivered == ["P1", "D1", "S1"], known_as

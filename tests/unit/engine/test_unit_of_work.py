@@ -11,7 +11,7 @@ from ophl7.kit import Match, Read
 from ophl7.store.memory import MemoryStore
 from tests.unit.store.records import appointment, charge, held, hold, ident, journal, patient, registered
 
-NOTHING = Counters(0, 0, 0, 0, 0, 0, 0, "ABCD")
+NOTHING = Counters(0, 0, 0, 0, 0, 0, 0, 0, "ABCD")
 
 
 async def opened(*rows: Rows) -> UnitOfWork:

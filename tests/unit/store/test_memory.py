@@ -44,4 +44,4 @@ async def test_it_opens_at_the_numbers_that_are_there() -> None:
     rows = Rows(journal=[journal(4)], holds=[hold(6, 4), hold(7, 4)], closed_holds=[(7, 1.0, "released")])
     rows.deliveries = [delivery(9, 4)]
     await store.commit(rows)
-    assert await store.open() == Counters(4, 0, 0, 0, 7, 9, 0, "TEST")
+    assert await store.open() == Counters(4, 0, 0, 0, 7, 9, 0, 0, "TEST")

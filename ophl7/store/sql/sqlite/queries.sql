@@ -58,6 +58,26 @@ SELECT id, message, key, blocks, reason, since, peer FROM hold WHERE closed_at I
 -- name: held
 SELECT id, peer, raw, start, "end", received_at FROM journal WHERE id IN ({keys});
 
+-- name: merges
+SELECT id, retired, survivor, pm_at, emr_at, state, message FROM merge WHERE retired IN ({keys})
+UNION
+SELECT id, retired, survivor, pm_at, emr_at, state, message FROM merge WHERE survivor IN ({keys});
+
+-- name: queued_bytes
+SELECT d.id, j.peer, d.body, j.raw, j.start, j."end" FROM delivery d JOIN journal j ON j.id = d.message WHERE d.id IN ({keys});
+
+-- name: coming_appointments
+WITH wanted (subject, now) AS (VALUES {keys})
+SELECT a.id, a.origin, a.filler, a.placer, a.subject, a.patient, a.start, a.starts_at, a.duration, a.status, a.status_raw,
+    a.resources, a.progress, a.message
+FROM wanted w JOIN appointment a ON a.subject = w.subject WHERE a.starts_at > w.now;
+
+-- name: unanswered
+SELECT c.subject, count(*) FROM charge c LEFT JOIN delivery d ON d.id = c.delivery
+WHERE c.subject IN ({keys})
+    AND (c.state = 'held' OR (c.state = 'sent' AND coalesce(d.state, 'queued') NOT IN ('accepted', 'rejected', 'skipped')))
+GROUP BY c.subject;
+
 -- name: open_deliveries
 SELECT id, destination, lane, stream, control_id, state, attempts, next_at, created_at FROM delivery
 WHERE state IN ('queued', 'sending', 'held', 'unknown', 'parked') ORDER BY id;
@@ -116,6 +136,21 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
 -- name: mark_delivery
 UPDATE delivery SET state = ?, attempts = ?, next_at = ?, last_answer = ?, changed_at = ? WHERE id = ?;
 
+-- name: move_delivery
+UPDATE delivery SET lane = ? WHERE id = ?;
+
+-- name: render_delivery
+UPDATE delivery SET body = ? WHERE id = ?;
+
+-- name: renew_delivery
+-- Refused under an id that a merge explains (204): the same place in its lane, other bytes, another control id.
+UPDATE delivery SET body = ?, former_control_id = control_id, control_id = ?, state = 'queued', attempts = 0, next_at = NULL
+WHERE id = ?;
+
+-- name: upsert_merge
+INSERT INTO merge (id, retired, survivor, pm_at, emr_at, state, message) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET pm_at = excluded.pm_at, emr_at = excluded.emr_at, state = excluded.state;
+
 -- name: insert_drift
 INSERT INTO drift (id, message, patient, peer, field, offered, kept, rule, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
 
@@ -130,7 +165,8 @@ SELECT
     (SELECT coalesce(max(id), 0) FROM charge),
     (SELECT coalesce(max(id), 0) FROM hold),
     (SELECT coalesce(max(id), 0) FROM delivery),
-    (SELECT coalesce(max(id), 0) FROM drift);
+    (SELECT coalesce(max(id), 0) FROM drift),
+    (SELECT coalesce(max(id), 0) FROM merge);
 
 -- name: count_open_holds
 SELECT count(*) FROM hold WHERE closed_at IS NULL;

@@ -1,0 +1,158 @@
+"""What follows from a merge in its own commit: maps, one lane, what waits for the side that merged made anew (decisions 6).
+
+The merge itself is nobody's but the side's that sent it: the other side's chart is never touched, it becomes a task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
+
+from ophl7.domain.changes import MergePatients
+from ophl7.domain.identifiers import subject_of
+from ophl7.domain.merge import Merge, joined, redirects, state_of
+from ophl7.domain.patient import Patient, Side
+from ophl7.domain.policy import Policy
+from ophl7.engine.outgoing import readdressed
+from ophl7.engine.ruling import Ruling
+from ophl7.engine.storage import Keys, OpenDelivery, QueuedBytes, Rendering
+from ophl7.engine.unit_of_work import UnitOfWork
+from ophl7.errors import AuthorError
+
+# Lanes -> what waits in them, each with whether its bytes may have been tried. From then on they send nothing until the batch
+# is committed or has failed.
+Freeze = Callable[[Collection[int]], Sequence[tuple[OpenDelivery, bool]]]
+
+_SIDES: tuple[Side, Side] = ("pm", "emr")
+
+
+async def prepare(uow: UnitOfWork, ruling: Ruling, freeze: Freeze) -> None:
+    """Before the effects of a merge: stops the lanes that it touches, reads what waits in them and what is known of them."""
+    people = [
+        patient
+        for judged in ruling.judged
+        if judged.applies and isinstance(judged.change, MergePatients)
+        for patient in (judged.change.retired, judged.change.survivor)
+        if patient is not None
+    ]
+    if ruling.state != "accepted" or not people:
+        return
+    frozen = freeze(uow.united_with({patient.lane for patient in people}))
+    uow.frozen.update({delivery.id: (delivery, tried) for delivery, tried in frozen})
+    mates = [mate for patient in people for mate in uow.mates(patient)]
+    waiting = {f"identity:{identifier}" for mate in mates for identifier in mate.identifiers}
+    queued = {delivery.id for delivery, _ in frozen} - set(uow.state.queued)
+    await uow.fetch(Keys(merges={mate.id for mate in mates}, queued=queued, waiting=waiting))
+
+
+class MergeEffects:
+    """Applies one side's merges, after `prepare`. `cleared`: the conditions that they meet for messages in custody."""
+
+    def __init__(self, uow: UnitOfWork, policy: Policy, number: int, side: Side, said_at: float, at: float) -> None:
+        """number: the message's journal id; said_at, at: when the side says that it merged, and when it is decided."""
+        self._uow = uow
+        self._policy = policy
+        self._number = number
+        self._side = side
+        self._said_at = said_at
+        self._at = at
+        self.cleared: list[str] = []
+
+    def apply(self, change: MergePatients) -> None:
+        """Both ids live on; the retired one leads to the survivor on this side. Raises AuthorError for one into nobody."""
+        if change.survivor is None:
+            raise AuthorError("a merge into somebody unknown was let pass; a rule must hold it (#65)")
+        uow = self._uow
+        survivor = uow.state.patients[change.survivor.id]
+        retired = self._retired(change, survivor)
+        uow.save_patient(replace(retired.merged(self._side, survivor.id), message=self._number))
+        if retired.lane != survivor.lane:
+            for delivery, lane in list(self._waiting()):
+                if lane == retired.lane:
+                    uow.rows.moved.append((delivery.id, survivor.lane))
+            uow.unite(retired.lane, survivor.lane, self._at)
+        lane_mates = uow.members_of(survivor.lane)
+        self._render(survivor.lane, redirects(self._side, lane_mates, uow.state.patients))
+        self._note(retired.id, survivor.id)
+        self.cleared += [f"identity:{identifier}" for mate in lane_mates for identifier in mate.identifiers]
+
+    def _retired(self, change: MergePatients, survivor: Patient) -> Patient:
+        """The chart that goes away. An id that nobody has gets an empty one, retired from its first moment (#64)."""
+        known = self._uow.patient(change.retired_id.key)
+        if known is not None:
+            return known
+        empty = Patient(
+            id=self._uow.ids.next("patient"),
+            subject=subject_of(change.retired_id),
+            lane=survivor.lane,
+            identifiers=(change.retired_id,),
+            fields={},
+            created_at=self._at,
+            message=self._number,
+        )
+        self._uow.save_patient(empty)
+        self._uow.link(change.retired_id, empty)
+        self.cleared.append(f"patient:{change.retired_id}")
+        return empty
+
+    # -- what waits ---------------------------------------------------------------------------------------------------
+
+    def _waiting(self) -> Iterator[tuple[OpenDelivery, int]]:
+        """Everything that waits in the frozen lanes or was made in this batch, with its lane as it is by now."""
+        rows = self._uow.rows
+        moved = dict(rows.moved)
+        for delivery, _ in self._uow.frozen.values():
+            yield delivery, moved.get(delivery.id, delivery.lane)
+        for row in rows.deliveries:
+            fresh = OpenDelivery(
+                row.id, row.destination, row.lane, row.stream, row.control_id, row.state, 0, None, row.created_at
+            )
+            yield fresh, moved.get(row.id, row.lane)
+
+    def _render(self, lane: int, mapping: dict[tuple[str, str], Patient]) -> None:
+        """What was not tried yet goes to the survivor. Tried bytes are frozen, but for those whose id was refused (204)."""
+        made = {rendering.id: rendering for rendering in self._uow.rows.rendered}
+        for delivery, now_in in list(self._waiting()):
+            _, tried = self._uow.frozen.get(delivery.id, (delivery, False))
+            refused = delivery.state == "held"
+            if now_in != lane or delivery.destination != self._side or (tried and not refused):
+                continue
+            known = made.get(delivery.id)
+            source = self._source(delivery, known)
+            body = readdressed(source.body, delivery.control_id, mapping, self._policy.peers[source.peer])
+            if body is None:
+                continue
+            renewed = known.renewed if known is not None else ""
+            if refused and not renewed:
+                renewed = self._uow.ids.control_id("D", self._uow.ids.next("delivery"))
+            self._uow.rows.rendered.append(Rendering(delivery.id, body, renewed))
+
+    def _source(self, delivery: OpenDelivery, known: Rendering | None) -> QueuedBytes:
+        uow = self._uow
+        stored = uow.state.queued.get(delivery.id)
+        if stored is None:
+            row = next(row for row in uow.rows.deliveries if row.id == delivery.id)
+            peer, raw = uow.source_of(row.message)
+            stored = QueuedBytes(peer, row.body if row.body is not None else raw)
+        return stored if known is None else QueuedBytes(stored.peer, known.body)
+
+    # -- both halves --------------------------------------------------------------------------------------------------
+
+    def _note(self, retired: int, survivor: int) -> None:
+        """The pair, and what the other pairs of these charts have become by it."""
+        uow = self._uow
+        if (retired, survivor) not in uow.state.merges:
+            number = uow.ids.next("merge")
+            uow.save_merge(Merge(number, retired, survivor, None, None, "one_sided", self._number))
+        patients = uow.state.patients
+        for merge in list(uow.state.merges.values()):
+            one, other = patients.get(merge.retired), patients.get(merge.survivor)
+            if one is None or other is None:
+                continue
+            times = {"pm": merge.pm_at, "emr": merge.emr_at}
+            for side in _SIDES:
+                if times[side] is None and joined(side, one, other, patients):
+                    times[side] = self._said_at
+            seen = replace(merge, pm_at=times["pm"], emr_at=times["emr"], state=state_of(one, other, patients))
+            if seen != merge:
+                uow.save_merge(seen)
