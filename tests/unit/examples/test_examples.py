@@ -56,7 +56,7 @@ async def test_the_custom_handler_keeps_the_allergies_that_the_emr_reports(with_
         assert await desk.send("pm", registration()) == ["AA"]
         assert await desk.send("emr", file("custom_handler/allergy.hl7")) == ["AA"]
         (patient,) = desk.memory.patients.values()
-        assert "Penicillin" in patient.fields["IAM"]
+        assert "Penicillin" in patient.fields["AL1"]
         assert desk.delivered == ["PM0001"]
 
 
@@ -70,8 +70,8 @@ async def test_the_same_allergies_again_change_nothing(with_handler: Desk) -> No
     allergy = file("custom_handler/allergy.hl7")
     async with with_handler as desk:
         await desk.send("pm", registration())
-        assert await desk.send("emr", allergy, allergy.replace(b"EMR0060", b"EMR0061")) == ["AA", "AA"]
-        assert desk.journal("EMR0061").state == "ignored"
+        assert await desk.send("emr", allergy, allergy.replace(b"EMR0112", b"EMR0113")) == ["AA", "AA"]
+        assert desk.journal("EMR0113").state == "ignored"
 
 
 async def test_what_the_pm_says_of_allergies_is_left_to_the_shipped_rules(with_handler: Desk) -> None:
@@ -79,7 +79,7 @@ async def test_what_the_pm_says_of_allergies_is_left_to_the_shipped_rules(with_h
         await desk.send("pm", registration())
         assert await desk.send("pm", file("custom_handler/allergy.hl7")) == ["AA"]
         (patient,) = desk.memory.patients.values()
-        assert "IAM" not in patient.fields
+        assert "AL1" not in patient.fields
 
 
 async def test_allergies_of_somebody_unknown_wait_for_the_registration(with_handler: Desk) -> None:
@@ -91,7 +91,7 @@ async def test_allergies_of_somebody_unknown_wait_for_the_registration(with_hand
 
 
 async def test_allergies_of_nobody_are_refused(with_handler: Desk) -> None:
-    nobody = message(msh("ADT^A60", "N1"), "EVN||20260105", pid(""))
+    nobody = message(msh("REF^I12", "N1"), pid(""))
     async with with_handler as desk:
         assert await desk.send("emr", nobody) == ["AE"]
 
