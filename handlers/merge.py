@@ -12,6 +12,7 @@ from ophl7.kit import (
     LinkIdentifier,
     Location,
     MergePair,
+    Note,
     Patient,
     Reject,
     Segment,
@@ -70,7 +71,8 @@ async def changed_id(_msh: Segment, ctx: Context) -> list[Change]:
         if holder.id == patient.id:
             raise Ignore("#72", "both ids are the patient's already")
         raise Hold("#72", f"merge:{old}", "the new id belongs to another patient: was this a merge?")
-    return [LinkIdentifier(new, of=holder, first=True) if holder is not None else LinkIdentifier(old, of=patient)]
+    link = LinkIdentifier(new, of=holder, first=True) if holder is not None else LinkIdentifier(old, of=patient)
+    return [Note("#72", "the old id stays an alias of the same patient"), link]
 
 
 @handlers.on(*BY_HAND)

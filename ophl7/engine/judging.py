@@ -52,7 +52,7 @@ class Judge:
         _wait_for_any_id(ruling)
         if not ruling.refusals:
             self._wait_behind(uow, arrival, message, ruling)
-        if _changes_nothing(ruling):
+        if ruling.ignored is None and _changes_nothing(ruling):
             row = next((judged.verdict.row for judged in ruling.judged if judged.verdict is not None), "")
             ruling.ignored = strip(row, "it changes nothing", code="")
         return ruling

@@ -71,6 +71,21 @@ def adt(
     )
 
 
+def merged(
+    control_id: str,
+    *pairs: tuple[Person, Person],
+    trigger: str = "A40",
+    sender: Side = "pm",
+    version: str = "2.3.1",
+    sent: str = SENT,
+) -> bytes:
+    """The first of each pair goes away, the second stays."""
+    lines = [f"EVN|{trigger}|{sent}"]
+    for retired, survivor in pairs:
+        lines += [pid(survivor), f"MRG|{retired.pid_3}"]
+    return message(f"ADT^{trigger}", control_id, *lines, sender=sender, version=version, sent=sent)
+
+
 @dataclass(frozen=True, slots=True)
 class Visit:
     """An appointment. status: SCH-25, code or text."""

@@ -114,6 +114,24 @@ class Ledger:
         """The keys of all open holds."""
         return [row["key"] for row in self.rows("SELECT key FROM hold WHERE closed_at IS NULL ORDER BY id")]
 
+    def merges(self) -> list[tuple[str, str, bool, bool, str]]:
+        """Retired and surviving chart by their PM ids, whether the PM and the EMR have merged them, and the state."""
+        found = self.rows(
+            """SELECT (SELECT value FROM alias WHERE patient = m.retired ORDER BY authority = 'PM' DESC LIMIT 1) AS retired,
+                (SELECT value FROM alias WHERE patient = m.survivor ORDER BY authority = 'PM' DESC LIMIT 1) AS survivor,
+                m.pm_at IS NOT NULL AS pm, m.emr_at IS NOT NULL AS emr, m.state FROM merge m ORDER BY m.id"""
+        )
+        return [(row["retired"], row["survivor"], bool(row["pm"]), bool(row["emr"]), row["state"]) for row in found]
+
+    def merged_into(self, identifier: str, side: Side) -> str | None:
+        """The PM id of the chart into which that side has merged this one."""
+        patient = self.patient(identifier)
+        assert patient is not None
+        found = self.rows(
+            "SELECT value FROM alias WHERE patient = ? ORDER BY authority = 'PM' DESC LIMIT 1", patient[f"merged_{side}"]
+        )
+        return found[0]["value"] if found else None
+
     def drift(self) -> list[tuple[str, str, str | None]]:
         """Field, what was offered and what was kept."""
         return [(row["field"], row["offered"], row["kept"]) for row in self.rows("SELECT * FROM drift ORDER BY id")]
