@@ -118,6 +118,9 @@ def _authority(settings: Settings) -> str:
 
 def _warnings(settings: Settings, parts: Loaded) -> Sequence[str]:
     found: list[str] = []
+    if settings.learn_until is not None:
+        day = settings.learn_until.isoformat()
+        found.append(f"  ATTENTION: until {day} unknown patients are learned from any complete message (OPHL7_LEARN_UNTIL)")
     if parts.off:
         found.append(f"  ATTENTION: these shipped parts are switched off: {', '.join(parts.off)}")
     for side in SIDES:

@@ -9,8 +9,10 @@ import shutil
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
 from functools import partial
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 from ophl7 import __version__
 from ophl7.admin.app import make_app
@@ -80,7 +82,13 @@ def policy_from(settings: Settings) -> Policy:
         peers={"pm": peer(settings.pm), "emr": peer(settings.emr)},
         foreign_fields=settings.foreign_fields,
         processing_ids=None if wanted == "any" else wanted,
+        learn_until=_end_of(settings.learn_until, settings.timezone),
     )
+
+
+def _end_of(day: date | None, zone: ZoneInfo) -> float:
+    """The midnight after that day in the practice's zone, in seconds since the epoch; 0 for no day."""
+    return 0.0 if day is None else datetime.combine(day + timedelta(days=1), time(), zone).timestamp()
 
 
 class Broker:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -171,8 +172,8 @@ class Settings(BaseSettings):
     timezone: Annotated[ZoneInfo, _read(units.zone)] = _setting(
         SYSTEM_ZONE, "IANA zone of the practice; times without a zone are in it; unset = the system's"
     )
-    learn_until: str = _setting(
-        "", "date until which unknown patients are learned from any complete message", planned="learning of unknown patients"
+    learn_until: Annotated[date | None, _read(_or_none(units.day))] = _setting(
+        "", "last day on which unknown patients are learned from any complete message, e.g. 2026-03-31; unset = never"
     )
     processing_id: Annotated[frozenset[str] | Literal["any"], _read(units.processing_ids)] = _setting(
         "P", "a list, or any; messages with another MSH-11 get AR 202"

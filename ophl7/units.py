@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date, datetime
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import NamedTuple
@@ -200,6 +201,14 @@ def plugin_names(text: str) -> tuple[str, ...]:
 def folders(text: str) -> tuple[Path, ...]:
     """Folders between colons."""
     return tuple(Path(part) for part in text.split(":") if part)
+
+
+def day(text: str) -> date:
+    """A calendar day, `2026-03-31`."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007 - a day of the practice's zone, no instant
+    except ValueError:
+        raise ValueError("is no day; write it like 2026-03-31") from None
 
 
 def zone(text: str) -> ZoneInfo:

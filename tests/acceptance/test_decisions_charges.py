@@ -312,3 +312,28 @@ async def test_row_56_no_claim_and_no_superbill_passes__any(opened: Opening, sid
     assert_refused(await practice.send(side, sent), "AR", "C03", (200, 201))
     assert practice.decided("X56") == ("rejected", "#56")
     practice.assert_kept_back(sent)
+
+
+# -- 45 -------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("setup", SETUPS)
+async def test_row_45_services_before_the_chart_was_inactivated_are_billed_and_later_ones_wait_for_its_return__any(
+    opened: Opening, setup: str, version: str
+) -> None:
+    practice = await registered(opened, setup)
+    side = practice.patients
+    await practice.accepted(side, adt("GONE", "A29", RUTH, sender=side, sent="20260110120000"))
+    before = dft("C1", [Fee("T-1", date="20260109")], RUTH, version=version)
+    reply = await practice.accepted("emr", before)
+    assert practice.decided("C1") == ("accepted", "#45")
+    assert reply.warnings == ([""] if version == "2.5.1" else [])
+    await practice.assert_relayed(before, "pm")
+    after = dft("C2", [Fee("T-2", date="20260110")], RUTH, version=version)
+    await practice.accepted("emr", after)
+    assert practice.decided("C2") == ("held", "#45")
+    assert practice.holds() == ["patient:PM:7050"]
+    await practice.accepted(side, adt("BACK", "A28", RUTH, sender=side, sent="20260111080000"))
+    assert practice.state("C2") == "accepted"
+    await practice.assert_relayed(after, "pm")

@@ -527,3 +527,266 @@ async def test_section_2_only_identifiers_match__twins_and_a_shared_social_secur
     assert booked is not None
     assert second is not None
     assert booked["patient"] == second["id"]
+
+
+# -- go-live (decisions 2) ------------------------------------------------------------------------------------------------
+
+LEARNING = {"LEARN_UNTIL": "9999-12-30"}
+OVER = {"LEARN_UNTIL": "2020-01-01"}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("setup", SETUPS)
+async def test_go_live_a_charge_of_somebody_unknown_makes_a_provisional_patient_and_is_forwarded__any(
+    opened: Opening, setup: str, version: str
+) -> None:
+    practice = await opened(setup, **LEARNING)
+    who = known_as(practice, RUTH)
+    first, second = dft("C1", [Fee("T-1")], who, version=version), dft("C2", [Fee("T-2")], who, version=version)
+    for sent in (first, second):
+        reply = await practice.accepted("emr", sent)
+        assert reply.warnings == ([""] if version == "2.5.1" else [])
+        await practice.assert_relayed(sent, "pm")
+    patient = practice.patient("7050")
+    assert patient is not None
+    assert patient["provisional"] == 1
+    assert set(patient["fields"]) == {"PID-5", "PID-7", "PID-8"}
+    await practice.accepted(practice.patients, adt("R1", "A28", who, sender=practice.patients))
+    confirmed = practice.patient("7050")
+    assert confirmed is not None
+    assert confirmed["provisional"] == 0
+    assert (await practice.accepted("emr", dft("C3", [Fee("T-3")], who, version=version))).faults == ()
+
+
+@pytest.mark.parametrize("trigger", ["A28", "A04", "A08", "A03"])
+@pytest.mark.parametrize("setup", SETUPS)
+async def test_go_live_the_other_side_introduces_patients_by_any_adt__any(opened: Opening, setup: str, trigger: str) -> None:
+    practice = await opened(setup, **LEARNING)
+    side = other(practice.patients)
+    await practice.accepted(side, adt("A1", trigger, known_as(practice, RUTH), sender=side))
+    assert practice.state("A1") == "accepted"
+    patient = practice.patient("7050")
+    assert patient is not None
+    assert patient["provisional"] == 1
+    practice.assert_kept_back(adt("A1", trigger))
+
+
+@pytest.mark.parametrize("lacking", ["authority", "birth"])
+async def test_go_live_nobody_is_learned_without_the_owners_id_or_with_too_little_said__pm_owns(
+    opened: Opening, lacking: str
+) -> None:
+    practice = await opened(PM_OWNS, **LEARNING)
+    who = RUTH_IN_EMR if lacking == "authority" else replace(RUTH, birth="")
+    await practice.accepted("emr", dft("C1", [Fee("T-1")], who))
+    assert practice.decided("C1") == ("held", "#43")
+    assert practice.count("patient") == 0
+
+
+@pytest.mark.parametrize("setup", SETUPS)
+async def test_go_live_is_over_after_its_last_day__any(opened: Opening, setup: str) -> None:
+    practice = await opened(setup, **OVER)
+    await practice.accepted("emr", dft("C1", [Fee("T-1")], known_as(practice, RUTH)))
+    assert practice.decided("C1") == ("held", "#43")
+    side = other(practice.patients)
+    assert (await practice.send(side, adt("A1", "A28", known_as(practice, RUTH), sender=side))).code == "AE"
+
+
+# -- 9, 12, 13 ------------------------------------------------------------------------------------------------------------
+
+GONE = "20260105120000"
+
+
+async def inactivated(opened: Opening, setup: str) -> Practice:
+    """A practice whose owner of patients has deleted Ruth's chart."""
+    practice = await opened(setup)
+    await register(practice, RUTH)
+    side = practice.patients
+    gone = adt("GONE", "A29", known_as(practice, RUTH), sender=side, sent=GONE)
+    await practice.accepted(side, gone)
+    assert practice.decided("GONE") == ("accepted", "#12")
+    await practice.assert_relayed(gone, other(side))
+    assert inactive(practice, side)
+    return practice
+
+
+def inactive(practice: Practice, side: Side) -> bool:
+    patient = practice.patient("7050")
+    assert patient is not None
+    return patient[f"inactive_{side}"] is not None
+
+
+@pytest.mark.parametrize("setup", SETUPS)
+async def test_row_12_a_deleted_patient_is_inactive_on_that_side_and_never_removed__any(opened: Opening, setup: str) -> None:
+    practice = await inactivated(opened, setup)
+    assert not inactive(practice, other(practice.patients))
+    assert practice.field("7050", "PID-5") == "ADAMSKI^RUTH"
+    again = adt("GONE2", "A29", known_as(practice, RUTH), sender=practice.patients, sent="20260105120100")
+    await practice.accepted(practice.patients, again)
+    assert practice.decided("GONE2") == ("ignored", "#12")
+
+
+@pytest.mark.parametrize("open_business", ["appointment", "charge that waits", "charge without an answer"])
+@pytest.mark.parametrize("setup", SETUPS)
+async def test_row_12_nobody_is_inactivated_while_something_is_open__any(
+    opened: Opening, setup: str, open_business: str
+) -> None:
+    practice = await opened(setup)
+    await register(practice, RUTH)
+    who = known_as(practice, RUTH)
+    if open_business == "appointment":
+        await practice.accepted(
+            practice.schedule, siu("S1", "S12", Visit(start="20990105093000"), who, sender=practice.schedule)
+        )
+    elif open_business == "charge that waits":
+        await practice.accepted("emr", dft("C1", [Fee("T-1", kind="PY")], who))
+    else:
+        await practice.desk["pm"].stop()
+        await practice.accepted("emr", dft("C1", [Fee("T-1")], who))
+    await practice.accepted(practice.patients, adt("GONE", "A29", who, sender=practice.patients, sent=GONE))
+    assert practice.decided("GONE") == ("held", "#12")
+    assert not inactive(practice, practice.patients)
+    practice.assert_kept_back(adt("GONE", "A29"))
+    later = adt("U1", "A08", replace(who, street="9 NEW RD"), sender=practice.patients, sent="20260105120500")
+    await practice.accepted(practice.patients, later)
+    assert practice.state("U1") == "accepted"  # that message only
+
+
+@pytest.mark.parametrize("setup", SETUPS)
+async def test_row_12_what_is_over_or_answered_is_not_open__any(opened: Opening, setup: str) -> None:
+    practice = await opened(setup)
+    await register(practice, RUTH)
+    who, side = known_as(practice, RUTH), practice.schedule
+    coming = Visit(start="20990105093000")
+    await practice.accepted(side, siu("S1", "S12", Visit("S-1", start="20200105093000"), who, sender=side))
+    await practice.accepted(side, siu("S2", "S12", coming, who, sender=side))
+    await practice.accepted(side, siu("S3", "S15", replace(coming, status=""), who, sender=side, sent="20260105080100"))
+    charge = dft("C1", [Fee("T-1")], who)
+    await practice.accepted("emr", charge)
+    await practice.copy_of(charge, "pm")
+    await practice.accepted(practice.patients, adt("GONE", "A29", who, sender=practice.patients, sent=GONE))
+    assert practice.decided("GONE") == ("accepted", "#12")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("setup", SETUPS)
+async def test_row_13_the_other_side_may_not_delete_patients__any(
+    opened: Opening, setup: str, known: bool, version: str
+) -> None:
+    practice = await opened(setup)
+    if known:
+        await register(practice, RUTH)
+    side = other(practice.patients)
+    sent = adt("GONE", "A29", known_as(practice, RUTH), sender=side, version=version)
+    assert_refused(await practice.send(side, sent), "AE", "P03", 207)
+    assert practice.decided("GONE") == ("rejected", "#13")
+    practice.assert_kept_back(sent)
+
+
+@pytest.mark.parametrize("trigger", REGISTRATIONS)
+@pytest.mark.parametrize("setup", SETUPS)
+async def test_row_9_a_registration_uses_an_inactive_chart_again__any(opened: Opening, setup: str, trigger: str) -> None:
+    practice = await inactivated(opened, setup)
+    side = practice.patients
+    reply = await practice.accepted(
+        side, adt("BACK", trigger, known_as(practice, RUTH), sender=side, version="2.5.1", sent="20260106080000")
+    )
+    assert practice.decided("BACK") == ("accepted", "#9")
+    assert reply.warnings == [""]
+    assert not inactive(practice, side)
+
+
+@pytest.mark.parametrize("setup", [PM_OWNS, EMR_OWNS])
+async def test_row_9_a_booking_uses_an_inactive_chart_again__any(opened: Opening, setup: str) -> None:
+    practice = await inactivated(opened, setup)
+    side = practice.schedule
+    await practice.accepted(side, siu("S1", "S12", Visit(), known_as(practice, RUTH), sender=side, sent="20260106080000"))
+    assert practice.decided("S1") == ("accepted", "#9")
+    assert not inactive(practice, practice.patients)
+
+
+@pytest.mark.parametrize("trigger", ["A08", "A31"])
+@pytest.mark.parametrize("setup", SETUPS)
+async def test_row_9_an_update_leaves_the_chart_inactive__any(opened: Opening, setup: str, trigger: str) -> None:
+    practice = await inactivated(opened, setup)
+    side = practice.patients
+    await practice.accepted(
+        side, adt("U1", trigger, replace(known_as(practice, RUTH), street="9 NEW RD"), sender=side, sent="20260106080000")
+    )
+    assert practice.state("U1") == "accepted"
+    assert inactive(practice, side)
+
+
+# -- 14, 17, 18 -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("trigger", ["A24", "A37"])
+@pytest.mark.parametrize("side", ["pm", "emr"])
+@pytest.mark.parametrize("setup", SETUPS)
+async def test_row_14_links_are_noted__any(opened: Opening, setup: str, side: Side, trigger: str) -> None:
+    practice = await opened(setup)
+    await register(practice, RUTH, OSCAR)
+    sent = adt("L1", trigger, known_as(practice, RUTH), "PID|2||7051^^^PM^MR", sender=side)
+    await practice.accepted(side, sent)
+    assert practice.decided("L1") == ("ignored", "#14")
+    assert practice.merges() == []
+    practice.assert_kept_back(sent)
+
+
+@pytest.mark.parametrize("trigger", ["A11", "A23", "A38"])
+@pytest.mark.parametrize("setup", SETUPS)
+async def test_row_17_undoing_a_visit_leaves_the_patient_alone__any(opened: Opening, setup: str, trigger: str) -> None:
+    practice = await opened(setup)
+    await register(practice, RUTH)
+    side = practice.patients
+    sent = adt("V1", trigger, replace(known_as(practice, RUTH), street="9 NEW RD"), "PV1|1|O", sender=side)
+    await practice.accepted(side, sent)
+    assert practice.decided("V1") == ("accepted", "#17")
+    assert practice.field("7050", "PID-11") == "1 ELM ST^^SPRINGFIELD^NY^12345"
+    assert not inactive(practice, side)
+    await practice.assert_relayed(sent, other(side))
+
+
+VISITS = ("A02", "A03", "A06", "A07", "A09", "A10", "A12", "A13", "A14", "A21", "A25", "A54", "A60", "A61", "A99")
+
+
+@pytest.mark.parametrize("trigger", VISITS)
+@pytest.mark.parametrize("setup", SETUPS)
+async def test_row_18_any_other_event_of_the_owner_updates_the_patient_and_its_visit_is_noted__any(
+    opened: Opening, setup: str, trigger: str
+) -> None:
+    practice = await opened(setup)
+    await register(practice, RUTH)
+    side = practice.patients
+    sent = adt("V1", trigger, replace(known_as(practice, RUTH), street="9 NEW RD"), "PV1|1|O", sender=side)
+    await practice.accepted(side, sent)
+    assert practice.decided("V1") == ("accepted", "#18")
+    assert practice.field("7050", "PID-11") == "9 NEW RD^^SPRINGFIELD^NY^12345"
+    await practice.assert_relayed(sent, other(side))
+
+
+@pytest.mark.parametrize("trigger", ["A02", "A03", "A60"])
+@pytest.mark.parametrize("setup", SETUPS)
+async def test_row_18_of_the_other_side_is_stripped_as_an_update__any(opened: Opening, setup: str, trigger: str) -> None:
+    practice = await opened(setup)
+    await register(practice, RUTH)
+    side = other(practice.patients)
+    sent = adt("V1", trigger, replace(known_as(practice, RUTH), street="9 NEW RD"), "PV1|1|O", sender=side, version="2.5.1")
+    reply = await practice.accepted(side, sent)
+    assert reply.warnings == ["W01"]
+    assert [field for field, _, _ in practice.drift()] == ["PID-11"]
+    practice.assert_kept_back(sent)
+
+
+@pytest.mark.parametrize("trigger", ["A03", "A23"])
+async def test_row_18_somebody_unknown_is_created_by_the_pm_and_refused_from_the_emr__pm_owns(
+    opened: Opening, trigger: str
+) -> None:
+    practice = await opened(PM_OWNS)
+    assert_refused(await practice.send("emr", adt("V1", trigger, sender="emr")), "AE", "P01", 204)
+    await practice.accepted("pm", adt("V2", trigger, replace(RUTH, birth="")))
+    assert practice.decided("V2")[0] == "held"
+    assert practice.holds() == ["patient:PM:7050"]
+    await practice.accepted("pm", adt("V3", trigger, sent="20260105080100"))
+    assert practice.state("V3") == "accepted"
+    assert practice.patient("7050") is not None

@@ -260,3 +260,52 @@ async def test_contract_4_a_patient_named_only_by_the_senders_chart_id_leaves_wi
     payload = await practice.copy_of(sent, "pm")
     both = sent.replace(b"|E-50^^^EMR^MR|", b"|7050^^^PM^MR~E-50^^^EMR^MR|")
     assert payload == relayed(both, payload.split(b"|")[9].decode())
+
+
+# -- 30 -------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("setup", [PM_OWNS, EMR_OWNS])
+async def test_row_30_a_booking_that_says_who_comes_makes_a_provisional_patient_and_the_next_adt_confirms_him__any(
+    opened: Opening, setup: str
+) -> None:
+    practice = await opened(setup)
+    side = practice.schedule
+    sent = siu("S1", "S12", VISIT, BOTH, sender=side)
+    reply = await practice.accepted(side, sent)
+    assert reply.faults == ()
+    assert practice.decided("S1") == ("accepted", "#30")
+    await practice.assert_relayed(sent, other(side))
+    patient, row = practice.patient("7050"), practice.appointment("S-100")
+    assert patient is not None
+    assert row is not None
+    assert (patient["provisional"], row["patient"]) == (1, patient["id"])
+    assert set(patient["fields"]) == {"PID-5", "PID-7", "PID-8"}, "the rest is the next ADT's to say"
+    update = adt("U1", "A08", BOTH, sender=side, sent="20260105080500")
+    await practice.accepted(side, update)
+    confirmed = practice.patient("7050")
+    assert confirmed is not None
+    assert confirmed["provisional"] == 0
+    assert "PID-11" in confirmed["fields"]
+
+
+@pytest.mark.parametrize("missing", [{"birth": ""}, {"sex": ""}, {"family": "", "given": ""}])
+@pytest.mark.parametrize("setup", [PM_OWNS, EMR_OWNS])
+async def test_row_30_a_booking_that_says_too_little_waits_for_the_registration__any(
+    opened: Opening, setup: str, missing: dict[str, str]
+) -> None:
+    practice = await opened(setup)
+    side = practice.schedule
+    vague = siu("S1", "S12", VISIT, replace(BOTH, **missing), sender=side).replace(b"|^|", b"||")
+    await practice.accepted(side, vague)
+    assert practice.decided("S1") == ("held", "#30")
+    assert practice.count("patient") == 0
+    await practice.accepted(side, adt("R1", "A28", BOTH, sender=side))
+    assert practice.state("S1") == "accepted"
+
+
+async def test_row_31_who_owns_the_schedule_only_makes_no_patient__split(opened: Opening) -> None:
+    practice = await opened("pm/emr")
+    await practice.accepted("emr", siu("S1", "S12", VISIT, BOTH, sender="emr"))
+    assert practice.decided("S1") == ("held", "#31")
+    assert practice.count("patient") == 0
