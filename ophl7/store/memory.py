@@ -171,9 +171,10 @@ class MemoryStore:
                     state.appointment_rows[one.id] = one
 
     def _unanswered(self, charge: Charge, delivery: int | None) -> bool:
-        if charge.state != "sent" or delivery is None:
+        row = self.deliveries.get(delivery) if delivery is not None else None
+        if charge.state != "sent" or row is None:
             return charge.state in {"held", "sent"}
-        return self.deliveries[delivery].state not in {"accepted", "rejected", "skipped"}
+        return row.state not in {"accepted", "rejected", "skipped"}
 
     def _find_holds(self, identifiers: Collection[tuple[str, str]], keys: Keys, state: State) -> None:
         waiting = {f"{kind}:{authority}:{value}" for authority, value in identifiers for kind in ("patient", "target")}

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from ophl7.domain.identifiers import Identifier, subject_of
+from ophl7.domain.merge import Merge, MergeState
 from ophl7.domain.patient import Patient, Side
-from ophl7.engine.storage import ChargeUpdate, JournalUpdate, Keys, Rows, Store
+from ophl7.engine.storage import ChargeUpdate, JournalUpdate, Keys, Rendering, Rows, Store
 from ophl7.errors import StoreRefused
 from ophl7.store.memory import MemoryStore
 from ophl7.store.sqlite import SqliteStore
@@ -180,8 +181,28 @@ class Stores(RuleBasedStateMachine):
             number = data.draw(st.sampled_from(sorted(self.memory.deliveries)))
             self.commit(Rows(marks=[mark(number, state, data.draw(st.integers(1, 9)), data.draw(st.none() | st.floats(0, 9)))]))
 
-    @rule(asked=keys(), small=st.booleans(), custody=st.booleans())
-    def load(self, asked: Keys, small: bool, custody: bool) -> None:
+    @rule(pair=st.permutations(range(1, 5)), state=st.sampled_from(["one_sided", "two_sided", "conflict"]), again=st.booleans())
+    def merge(self, pair: list[int], state: MergeState, again: bool) -> None:
+        known = {(one.retired, one.survivor): one.id for one in self.memory.merges.values()}
+        place = (pair[0], pair[1])
+        if again or place not in known:
+            number = known.get(place) or self.next()
+            self.commit(Rows(merges={number: Merge(number, *place, None, 2.5, state, 1)}))
+
+    @rule(data=st.data(), lane=st.integers(10, 12), renewed=st.booleans(), body=st.binary(max_size=4))
+    def make_anew(self, data: st.DataObject, lane: int, renewed: bool, body: bytes) -> None:
+        if self.memory.deliveries:
+            number = data.draw(st.sampled_from(sorted(self.memory.deliveries)))
+            name = f"R{self.next()}" if renewed else ""
+            self.commit(Rows(moved=[(number, lane)], rendered=[Rendering(number, body, name)]))
+            assert self.run(self.memory.body_of(number)) == self.run(self.sqlite.body_of(number)) == body
+
+    @rule(asked=keys(), small=st.booleans(), custody=st.booleans(), around=st.booleans())
+    def load(self, asked: Keys, small: bool, custody: bool, around: bool) -> None:
+        if around:
+            asked.merges |= {1, 3}
+            asked.queued |= set(list(self.memory.deliveries)[-3:])
+            asked.open_for |= {(lane_of(1), 500.0), (lane_of(2), 2e9)}
         if custody:
             asked.held |= {self.memory.holds[number].message for number in self.holds}
         assert self.run(self.memory.load(asked, small=small)) == self.run(self.sqlite.load(asked, small=small))

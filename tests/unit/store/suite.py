@@ -8,7 +8,19 @@ import pytest
 
 from ophl7.domain.charge import Charge
 from ophl7.domain.identifiers import subject_of
-from ophl7.engine.storage import AuditRow, ChargeUpdate, JournalUpdate, Keys, OpenDelivery, Rows, Seen, Store
+from ophl7.domain.merge import Merge
+from ophl7.engine.storage import (
+    AuditRow,
+    ChargeUpdate,
+    JournalUpdate,
+    Keys,
+    OpenDelivery,
+    QueuedBytes,
+    Rendering,
+    Rows,
+    Seen,
+    Store,
+)
 from ophl7.errors import StoreRefused
 from tests.unit.store.records import (
     appointment,
@@ -339,6 +351,73 @@ class StoreSuite:
         await store.commit(rows)
         bodies = [await store.body_of(number) for number in range(1, 5)]
         assert bodies == [raw, raw[13:], b"own\xfe", b""]
+
+    # -- merges ---------------------------------------------------------------------------------------------------------
+
+    async def test_pairs_are_found_by_either_of_their_charts_and_come_back_as_they_became(self, store: Store) -> None:
+        first, second = Merge(1, 1, 2, 5.5, None, "one_sided", 7), Merge(2, 3, 4, None, 6.5, "one_sided", 8)
+        people = registered(*(patient(number) for number in range(1, 5)))
+        people.merges = {1: first, 2: second}
+        await store.commit(people)
+        settled = replace(first, emr_at=9.5, state="two_sided")
+        await store.commit(Rows(merges={1: settled}))
+        for one in (1, 2):
+            assert (await store.load(Keys(merges={one}), small=True)).merges == {(1, 2): settled}
+        assert (await store.load(Keys(merges={1, 4, 9}), small=True)).merges == {(1, 2): settled, (3, 4): second}
+
+    async def test_what_waits_moves_to_another_lane_and_is_made_anew(self, store: Store) -> None:
+        rows = Rows(journal=[journal(1, raw=b"MSH|one\rMSH|two\r", start=8, end=16), journal(2, peer="emr")])
+        rows.deliveries = [delivery(1), delivery(2, body=b"own"), delivery(3, 2), delivery(4, 2)]
+        await store.commit(rows)
+        await store.commit(Rows(marks=[mark(2, "held", 1, None), mark(4, "held", 1, None)]))
+        queued = (await store.load(Keys(queued={1, 2, 3}), small=True)).queued
+        assert queued == {
+            1: QueuedBytes("pm", b"MSH|two\r"),
+            2: QueuedBytes("pm", b"own"),
+            3: QueuedBytes("emr", journal(2, peer="emr").raw),
+        }
+        await store.commit(
+            Rows(
+                moved=[(1, 77), (2, 77)],
+                rendered=[Rendering(1, b"other", ""), Rendering(2, b"new", "R2"), Rendering(2, b"newer", "R2")],
+            )
+        )
+        assert list(await store.open_deliveries()) == [
+            OpenDelivery(1, "emr", 77, "record", "D1", "queued", 0, None, 1000.0),
+            OpenDelivery(2, "emr", 77, "record", "R2", "queued", 0, None, 1000.0),
+            OpenDelivery(3, "emr", 5, "record", "D3", "queued", 0, None, 1000.0),
+            OpenDelivery(4, "emr", 5, "record", "D4", "held", 1, None, 1000.0),
+        ]
+        assert [await store.body_of(number) for number in (1, 2)] == [b"other", b"newer"]
+
+    async def test_what_is_open_about_a_patient(self, store: Store) -> None:
+        rows = registered(patient(1))
+        subject = patient(1).subject
+        rows.journal = [journal(1), journal(2)]
+        rows.deliveries = [delivery(number) for number in range(1, 5)]
+        rows.charges = [
+            (charge(number, subject, f"T{number}", line=number, message=1), number if number < 5 else None)
+            for number in range(1, 7)
+        ]
+        rows.charges += [(charge(9, subject, "T9", message=2, state="rejected"), None), (charge(10, 8, "T9", message=3), None)]
+        rows.appointments = {
+            1: appointment(1, "A", subject=subject, starts_at=99.0),
+            2: appointment(2, "B", subject=subject, starts_at=101.0),
+            3: appointment(3, "C", subject=8, starts_at=101.0),
+        }
+        await store.commit(rows)
+        await store.commit(Rows(marks=[mark(1, "accepted"), mark(2, "parked"), mark(3, "skipped")]))
+        state = await store.load(Keys(open_for={(subject, 100.0)}), small=True)
+        assert state.unanswered == {subject: 4}, "one parked, one that waits, two whose delivery nobody knows"
+        assert set(state.appointment_rows) == {2}
+        assert state.appointments == {}
+        assert (await store.load(Keys(open_for={(404, 1.0)}), small=True)).unanswered == {404: 0}
+
+    async def test_holds_are_found_by_a_key_of_any_kind(self, store: Store) -> None:
+        rows = Rows(journal=[journal(1)], holds=[hold(1, 1, "identity:PM:P1"), hold(2, 1, "target:PM:P1")])
+        await store.commit(rows)
+        assert set((await store.load(Keys(waiting={"identity:PM:P1"}), small=True)).holds) == {1}
+        assert set((await store.load(ids_of("P1"), small=True)).holds) == {2}
 
     async def test_bytes_that_are_nowhere_are_a_fault_of_ours(self, store: Store) -> None:
         with pytest.raises(StoreRefused):
