@@ -15,7 +15,10 @@ from ophl7.hl7v2.message import Message
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Whom an identifier names. subjects: where his messages, appointments and charges stand, known or not."""
+    """Whom an identifier names. subjects: where his messages, appointments and charges stand, known or not.
+
+    Charts that either side has merged are one patient's: whoever asks for one of them sees what stands under the others, too.
+    """
 
     patient: Patient | None
     subjects: frozenset[int]
@@ -31,9 +34,10 @@ async def find(face: Face, text: str) -> Found:
             )
         if owners:
             patient = owners[0][1]
-            own = {subject_of(one) for one in patient.identifiers if one.type in KEY_TYPES}
+            mates = await face.reads.patients(lane=patient.lane)
+            own = {subject_of(one) for mate in (patient, *mates) for one in mate.identifiers if one.type in KEY_TYPES}
             # A bare id is also that of somebody who is not known yet, whose charges wait for him (#43).
-            return Found(patient, frozenset({patient.subject} | own | (_unknown(face, value, authority))))
+            return Found(patient, frozenset({mate.subject for mate in mates} | own | _unknown(face, value, authority)))
     value, authority = _readings(text)[0]
     return Found(None, frozenset(_unknown(face, value, authority) | _unknown(face, text, None)))
 

@@ -58,8 +58,10 @@ class Reads(Protocol):
     async def states(self, last: int) -> Mapping[str, int]:
         """How many of the last so many messages are in which state."""
 
-    async def patients(self, *, numbers: Collection[int] = (), subjects: Collection[int] = ()) -> Sequence[Patient]:
-        """The patients with one of these ids or one of these subjects."""
+    async def patients(
+        self, *, numbers: Collection[int] = (), subjects: Collection[int] = (), lane: int | None = None
+    ) -> Sequence[Patient]:
+        """The patients with one of these ids or one of these subjects, and everybody in that lane."""
 
     async def named(self, value: str, authority: str | None) -> Sequence[tuple[Identifier, Patient]]:
         """Who has this id, from this authority or from any."""

@@ -101,12 +101,15 @@ class SqliteReader:
 
     # -- patients, schedule, ledger -----------------------------------------------------------------------------------
 
-    async def patients(self, *, numbers: Collection[int] = (), subjects: Collection[int] = ()) -> Sequence[Patient]:
-        """Those with one of these ids or one of these subjects."""
-        if not numbers and not subjects:
+    async def patients(
+        self, *, numbers: Collection[int] = (), subjects: Collection[int] = (), lane: int | None = None
+    ) -> Sequence[Patient]:
+        """Those with one of these ids or one of these subjects, and everybody in that lane."""
+        if not numbers and not subjects and lane is None:
             return []
-        condition = f"id IN ({_places(len(numbers))}) OR subject IN ({_places(len(subjects))})"
-        rows = await self._read(self._sql["patients"].replace("{where}", f"WHERE {condition}"), (*numbers, *subjects))
+        condition = f"id IN ({_places(len(numbers))}) OR subject IN ({_places(len(subjects))}) OR lane = ?"
+        values = (*numbers, *subjects, lane)
+        rows = await self._read(self._sql["patients"].replace("{where}", f"WHERE {condition}"), values)
         return [patient_from(tuple(row.values())) for row in rows]
 
     async def named(self, value: str, authority: str | None) -> Sequence[tuple[Identifier, Patient]]:

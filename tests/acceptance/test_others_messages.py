@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import pytest
 
 from ophl7.testing.peers import Client
-from tests.acceptance.messages import Side, message
+from tests.acceptance.messages import RUTH, Side, message, pid
 from tests.acceptance.practice import PM_OWNS, Opening, Practice
 
 pytestmark = pytest.mark.timeout(60)
 
+SIDES: tuple[Side, Side] = ("pm", "emr")
 TESTS = Path(__file__).parents[1]
 CORPUS = sorted((TESTS / "corpus").glob("*.hl7"))
 MALFORMED = sorted((TESTS / "malformed").glob("*.hl7"))
@@ -84,3 +86,28 @@ async def test_every_broken_message_is_answered_or_its_line_closed_and_the_broke
     assert wrong == []
     assert all(not key.startswith("handler:") for key in practice.holds())
     assert practice.broker.health.readiness().ready
+
+
+async def test_after_all_of_them_again_and_again_the_broker_works_and_holds_no_more_memory(opened: Opening) -> None:
+    """Objects that the collector knows are counted: a list or a table that grew with the messages would show."""
+    practice = await opened(PM_OWNS, PROCESSING_ID="any")
+    payloads = [payload_of(path) for path in (*CORPUS, *MALFORMED)]
+    number = 10_000
+    objects: list[int] = []
+    for _ in range(3):
+        for side in SIDES:
+            left = list(payloads)
+            while left:
+                async with Client(*practice.address(side)) as line:
+                    still_open = True
+                    while left and still_open:
+                        number += 1
+                        _, still_open = await exchange(practice, line, side, left.pop(), number)
+        await practice.quiet()
+        for peer in practice.desk.values():  # what the scripted destinations keep is theirs
+            peer.messages.clear()
+        gc.collect()
+        objects.append(len(gc.get_objects()))
+    assert objects[2] - objects[1] < len(payloads) / 2, objects
+    assert practice.broker.health.readiness().ready
+    await practice.accepted("pm", message("ADT^A28", "LAST", "EVN|A28", pid(RUTH), sender="pm"))

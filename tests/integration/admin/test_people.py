@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -68,6 +69,20 @@ async def test_a_survivor_without_an_id_of_that_side_is_named_by_his_first(pract
     practice.patient(BOB)
     await practice.commit()
     assert (await desk.get("/api/v1/patients/PM:7050")).json()["merged_into"]["emr"] == "PM:7051"
+
+
+@pytest.mark.parametrize("asked", ["7050", "7051"])
+async def test_what_stands_under_charts_that_were_merged_is_shown_for_each_of_their_ids(
+    practice: Practice, desk: Desk, asked: str
+) -> None:
+    anna, bob = practice.patient(ANNA), practice.patient(BOB)
+    practice.rows.patients[bob.id] = replace(bob, lane=anna.lane, merged_pm=anna.id)
+    for one in (anna, bob):
+        practice.appointment(one, NOON)
+    await practice.commit()
+    found = (await desk.get(f"/api/v1/appointments?patient={asked}")).json()["items"]
+    assert [row["patient"] for row in found] == ["PM:7051", "PM:7050"]
+    assert (await desk.get(f"/api/v1/patients/{asked}")).json()["identifiers"][0]["id"] == asked
 
 
 @pytest.mark.parametrize("identifier", ["7059", "EMR:7050", "PM:", ":7050", "SSA:999-99-9999", "999-99-9999"])
