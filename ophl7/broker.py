@@ -159,7 +159,9 @@ class Broker:
         for side in SIDES:
             self.outboxes[side] = self._outbox(side)
             outlets.add(self.outboxes[side])
-        await self._take_up()
+        down, waiting = await self.store.unreachable(), await self.store.open_deliveries()
+        for side, outbox in self.outboxes.items():
+            outbox.start([one for one in waiting if one.destination == side], reachable=side not in down)
         self._watch_over()
         self._broken = asyncio.get_running_loop().create_future()
         self._own(self.engine.run(), "batch loop")
@@ -248,7 +250,7 @@ class Broker:
         return loaded + [{"name": name, "origin": "shipped", "place": None, "enabled": False} for name in self.parts.off]
 
     async def _take_up(self) -> None:
-        """What is not settled goes back into the queues: at start, and after the database was away."""
+        """What is not settled goes back into the queues after the database was away."""
         waiting = await self.store.open_deliveries()
         for side in SIDES:
             self.outboxes[side].take_up(delivery for delivery in waiting if delivery.destination == side)

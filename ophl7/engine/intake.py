@@ -24,7 +24,7 @@ from ophl7.engine.judging import describe, record_scope
 from ophl7.engine.matching import NO_MATCH, match
 from ophl7.engine.ports import Clock, Envelope
 from ophl7.engine.ruling import Ruling
-from ophl7.engine.storage import AuditRow, DeliveryMark, DeliveryRow, Keys, OpenDelivery, Rendering, Rows, Store
+from ophl7.engine.storage import AuditRow, DeliveryMark, DeliveryRow, Keys, LinkMark, OpenDelivery, Rendering, Rows, Store
 from ophl7.engine.unit_of_work import Ids, UnitOfWork
 from ophl7.errors import StoreAway, StoreRefused
 from ophl7.kit import Match
@@ -36,6 +36,8 @@ MOST_FRAMES = 128
 FEW_FRAMES = 4
 
 _PROBE_SECONDS = 0.5
+
+Mark = DeliveryMark | LinkMark
 
 _Audit = tuple[AuditRow, asyncio.Future[None]]
 
@@ -69,8 +71,8 @@ class Outlet(Protocol):
     def feed(self, rows: Sequence[tuple[DeliveryRow, bytes | None]]) -> None:
         """New deliveries, committed; with each its bytes where they are at hand."""
 
-    def marked(self, marks: Sequence[DeliveryMark]) -> None:
-        """These marks are on disk: their lanes may go on."""
+    def marked(self, marks: Sequence[Mark]) -> None:
+        """These marks are on disk: their lanes and links may go on."""
 
     def freeze(self, lanes: Collection[int]) -> Sequence[tuple[OpenDelivery, bool]]:
         """These lanes send nothing until `thaw`. What waits in them, each with whether its bytes may have been tried."""
@@ -108,7 +110,7 @@ class Engine:
         self._outlet = outlet
         self._observer = observer
         self._frames: deque[Envelope] = deque()
-        self._marks: deque[DeliveryMark] = deque()
+        self._marks: deque[Mark] = deque()
         self._audit: deque[_Audit] = deque()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -144,8 +146,8 @@ class Engine:
         """A peer opened a connection."""
         self._on_connected("pm" if peer == "pm" else "emr")
 
-    def mark(self, mark: DeliveryMark) -> None:
-        """What became of a delivery; it rides in the next commit."""
+    def mark(self, mark: Mark) -> None:
+        """What became of a delivery or a link; it rides in the next commit."""
         self._marks.append(mark)
         self._work()
 
@@ -212,7 +214,7 @@ class Engine:
         finally:
             self._outlet.thaw()  # what a merge stopped goes on, on what is on disk now
 
-    async def _settle(self, frames: Sequence[Frame], marks: list[DeliveryMark], audit: list[_Audit]) -> _Committed:
+    async def _settle(self, frames: Sequence[Frame], marks: list[Mark], audit: list[_Audit]) -> _Committed:
         """The road of a batch up to its commit: load, decide, write."""
         began = perf_counter()
         uow = UnitOfWork(self._store, self._ids)
@@ -235,12 +237,13 @@ class Engine:
         uow: UnitOfWork,
         frames: Sequence[Frame],
         decided: Sequence[Sequence[Decision]],
-        marks: list[DeliveryMark],
+        marks: list[Mark],
         audit: list[_Audit],
         began: float,
     ) -> _Committed:
         rows = uow.rows
-        rows.marks = marks
+        rows.marks = [mark for mark in marks if isinstance(mark, DeliveryMark)]
+        rows.links = [mark for mark in marks if isinstance(mark, LinkMark)]
         rows.audit = [row for row, _ in audit]
         when = self._clock.now()
         answers = [self._answer(uow, frame, decisions, when) for frame, decisions in zip(frames, decided, strict=True)]
@@ -281,17 +284,15 @@ class Engine:
                 row._replace(lane=lanes.get(row.id, row.lane), body=made[row.id].body if row.id in made else row.body)
                 for row in fresh
             ]
-        if rows.marks:
-            self._outlet.marked(rows.marks)
+        if rows.marks or rows.links:
+            self._outlet.marked([*rows.marks, *rows.links])
         if fresh:
             bodies = {row.id: row.raw for row in rows.journal if row.start == 0 and row.end == len(row.raw)}
             self._outlet.feed([(row, row.body if row.body is not None else bodies.get(row.message)) for row in fresh])
 
     # -- when it fails --------------------------------------------------------------------------------------------------
 
-    async def _one_by_one(
-        self, frames: Sequence[Frame], marks: list[DeliveryMark], audit: list[_Audit], error: Exception
-    ) -> None:
+    async def _one_by_one(self, frames: Sequence[Frame], marks: list[Mark], audit: list[_Audit], error: Exception) -> None:
         """The batch did not go through although the store works: each frame alone, each in its own commit."""
         if not frames:
             raise error  # nothing but our own marks: a fault that must be seen, not repeated for ever

@@ -145,6 +145,10 @@ class Lanes:
                     found += [(one, self._tried(one, lane)) for one in lane.waiting]
         return found
 
+    def frozen(self, delivery: int) -> bool:
+        """Whether the lane in which it waits stands still for a merge."""
+        return self._lanes[self._where[delivery]].frozen
+
     def thaw(self, now: float) -> None:
         """Whatever became of the merge, its lanes go on."""
         frozen, self._frozen = self._frozen, set()

@@ -16,9 +16,9 @@ from typing import Literal, Protocol
 from ophl7.domain.patient import Side
 from ophl7.engine.backoff import delay
 from ophl7.engine.lanes import STOPPED, Lanes
-from ophl7.engine.ports import Clock, Sender
+from ophl7.engine.ports import Answer, Clock, Sender
 from ophl7.engine.settlement import settle
-from ophl7.engine.storage import DeliveryMark, DeliveryRow, DeliveryState, OpenDelivery, Rendering, Store
+from ophl7.engine.storage import DeliveryMark, DeliveryRow, DeliveryState, LinkMark, OpenDelivery, Rendering, Store
 from ophl7.errors import LinkDown, PeerFault, StoreAway, StoreRefused
 from ophl7.hl7v2.rewrite import with_control_id
 
@@ -77,7 +77,7 @@ class Outbox:
         store: Store,
         senders: Sequence[Sender],
         policy: LinkPolicy,
-        mark: Callable[[DeliveryMark], None],
+        mark: Callable[[DeliveryMark | LinkMark], None],
         clock: Clock,
         observer: OutboxObserver,
         chance: Callable[[], float],
@@ -102,19 +102,38 @@ class Outbox:
         self._last_error: str | None = None
         self._stopping = False
         self._in_flight = 0
+        self._reachable = True  # the disk says that something may be on its way
+        self._last_link: LinkMark | None = None
+        self._linked = asyncio.Event()  # it is on disk
+        self._sending = 0
+        self._unsent: set[int] = set()  # given out, but not a byte of it has left
 
     # -- what is to be sent -------------------------------------------------------------------------------------------
 
+    def start(self, deliveries: Iterable[OpenDelivery], *, reachable: bool) -> None:
+        """What is unsettled on disk, oldest first, before `run`.
+
+        reachable: whether the process before may have had something on its way when it ended; if so, the heads of the lanes
+        count as tried.
+        """
+        self._reachable = reachable
+        self._take_up(deliveries, recovered=reachable)
+        if not self._senders and reachable:
+            self._mark_link(reachable=False)
+
     def take_up(self, deliveries: Iterable[OpenDelivery]) -> None:
-        """What is unsettled on disk, oldest first: at start, or after the store was away.
+        """The same after the store was away.
 
         What is known stays as it is, but for merges: one whose commit seemed to fail may be on disk all the same.
         """
+        self._take_up(deliveries, recovered=False)
+
+    def _take_up(self, deliveries: Iterable[OpenDelivery], *, recovered: bool) -> None:
         now = self._now()
         for delivery in deliveries:
             lane = self._lanes.lane_of(delivery.id)
             if lane is None:
-                self._lanes.add(delivery, now, recovered=True)
+                self._lanes.add(delivery, now, recovered=recovered)
                 self._parked += delivery.state in STOPPED
             elif lane != delivery.lane:
                 self._lanes.freeze({lane, delivery.lane})
@@ -138,8 +157,13 @@ class Outbox:
         )
         self._wake.set()
 
-    def marked(self, mark: DeliveryMark) -> None:
-        """This mark is on disk: its lane may go on."""
+    def marked(self, mark: DeliveryMark | LinkMark) -> None:
+        """This mark is on disk: its lane, or whoever waits for the link, may go on."""
+        if isinstance(mark, LinkMark):
+            if mark is self._last_link:  # one that was overtaken says nothing any more
+                self._reachable = mark.reachable
+                self._linked.set()
+            return
         found = self._tried.pop(mark.id, None)
         if found is None:
             return
@@ -157,16 +181,19 @@ class Outbox:
 
     def freeze(self, lanes: Collection[int]) -> list[tuple[OpenDelivery, bool]]:
         """These lanes send nothing until `thaw`. What waits in them, each with whether its bytes may have been tried."""
-        return self._lanes.freeze(lanes)
+        return [(one, tried and one.id not in self._unsent) for one, tried in self._lanes.freeze(lanes)]
 
     def merged(self, united: Iterable[tuple[int, int]], rendered: Iterable[Rendering]) -> None:
         """Merges are on disk: their lanes are one, and what waits here with other bytes forgets the old ones."""
         for lane, into in united:
             self._lanes.unite(lane, into)
+        if united:
+            self._unsent.clear()  # another delivery may be the head of its lane by now
         for one in rendered:
             if self._lanes.lane_of(one.id) is None:
                 continue  # another destination's
             self._forget(one.id)
+            self._unsent.discard(one.id)  # whoever was about to send it has the old bytes
             if one.renewed:
                 self._parked -= self._lanes.renewed(one.id, one.renewed).state in STOPPED
 
@@ -248,20 +275,13 @@ class Outbox:
             return
 
     async def _try(self, sender: Sender, delivery: OpenDelivery) -> None:
-        try:
-            body = await self._body(delivery)
-        except StoreAway:
-            self._lanes.give_back(delivery)
-            self._down_until = self._now() + self._policy.first
-            return
-        except (PeerFault, StoreRefused):
-            # Stored bytes that are no message: nothing that trying again could mend.
-            self._settle(delivery, "parked", delivery.attempts, None, "unreadable", 0.0)
+        body = await self._ready(sender, delivery)
+        if body is None:
             return
         began = perf_counter()
         attempts = delivery.attempts + 1
         try:
-            answer = await sender.exchange(body, delivery.control_id)
+            answer = await self._exchange(sender, body, delivery.control_id)
         except LinkDown as down:
             self._fail(delivery, down, attempts, perf_counter() - began)
             return
@@ -274,12 +294,63 @@ class Outbox:
         else:
             self._settle(delivery, settled.outcome, attempts, None, settled.answer, perf_counter() - began)
 
+    async def _exchange(self, sender: Sender, body: bytes, control_id: str) -> Answer:
+        self._sending += 1
+        try:
+            return await sender.exchange(body, control_id)
+        finally:
+            self._sending -= 1
+
+    async def _ready(self, sender: Sender, delivery: OpenDelivery) -> bytes | None:
+        """The bytes to send, once the peer can be reached and the disk knows; None when the delivery was given back or parked.
+
+        Until then not a byte has left, so a merge may still make it anew: then another one may be its lane's head.
+        """
+        self._unsent.add(delivery.id)
+        try:
+            if not sender.connected or not self._reachable:
+                await sender.connect()
+                await self._say_reachable()
+            body = await self._body(delivery)
+        except LinkDown as down:
+            self._fail(delivery, down, delivery.attempts + 1, 0.0)
+            return None
+        except StoreAway:
+            self._lanes.give_back(delivery)
+            self._down_until = self._now() + self._policy.first
+            return None
+        except (PeerFault, StoreRefused):
+            # Stored bytes that are no message: nothing that trying again could mend.
+            self._settle(delivery, "parked", delivery.attempts, None, "unreadable", 0.0)
+            return None
+        finally:
+            untouched = delivery.id in self._unsent
+            self._unsent.discard(delivery.id)
+        if untouched and not self._lanes.frozen(delivery.id):
+            return body
+        self._lanes.give_back(delivery)
+        return None
+
+    async def _say_reachable(self) -> None:
+        """Before the first byte after the peer was unreachable: a crash from now on may leave something on its way."""
+        while not self._reachable:
+            self._linked.clear()
+            self._mark_link(reachable=True)
+            await self._linked.wait()
+
+    def _mark_link(self, *, reachable: bool) -> None:
+        self._reachable = False
+        self._last_link = LinkMark(self.destination, reachable)
+        self._mark(self._last_link)
+
     def _fail(self, delivery: OpenDelivery, down: LinkDown, attempts: int, seconds: float) -> None:
         self._last_error = down.kind
         if down.kind in _UNREACHED:
             self._failures += 1
             if self._failures == 1:
                 self._observer.link_down(self.destination, down.kind)
+            if self._reachable and not self._sending:
+                self._mark_link(reachable=False)
             longest = min(self._policy.longest, _LONGEST_REFUSED)
             self._down_until = self._now() + delay(self._failures, self._policy.first, longest, self._chance())
             self._lanes.give_back(delivery)
@@ -333,7 +404,7 @@ class Outlets:
         for row, body in rows:
             self._outboxes[row.destination].feed(row, body)
 
-    def marked(self, marks: Sequence[DeliveryMark]) -> None:
+    def marked(self, marks: Sequence[DeliveryMark | LinkMark]) -> None:
         """Each to the outbox that tried it; the others do not know the id."""
         for mark in marks:
             for outbox in self._outboxes.values():

@@ -104,6 +104,13 @@ class Answer:
 class Sender(Protocol):
     """One outbound connection to a peer: one message in flight at a time."""
 
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection, as far as we know."""
+
+    async def connect(self) -> None:
+        """Connects, if there is no connection. Raises LinkDown."""
+
     async def exchange(self, payload: bytes, control_id: str) -> Answer:
         """Sends `payload` (unframed), waits for the answer whose MSA-2 is `control_id`, and returns it.
 

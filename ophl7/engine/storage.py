@@ -10,7 +10,7 @@ The guarantees that every store gives, and that one test suite checks on each:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
@@ -204,6 +204,14 @@ class DeliveryMark:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class LinkMark:
+    """Whether bytes may be on their way to a destination: written before the first byte after it was unreachable."""
+
+    destination: Side
+    reachable: bool
+
+
 class Rendering(NamedTuple):
     """A delivery that waits is made anew, with the bytes for the survivor (decisions 6).
 
@@ -267,6 +275,7 @@ class Rows:
     closed_holds: list[tuple[int, float, str]] = field(default_factory=list)
     deliveries: list[DeliveryRow] = field(default_factory=list)
     marks: list[DeliveryMark] = field(default_factory=list)
+    links: list[LinkMark] = field(default_factory=list)
     drift: list[DriftRow] = field(default_factory=list)
     audit: list[AuditRow] = field(default_factory=list)
     merges: dict[int, Merge] = field(default_factory=dict)
@@ -319,6 +328,9 @@ class Store(Protocol):
 
     async def commit(self, rows: Rows) -> None:
         """All or nothing, durable on return."""
+
+    async def unreachable(self) -> Collection[Side]:
+        """Destinations to which nothing can have been on its way when the process before ended (see LinkMark)."""
 
     async def open_deliveries(self) -> Sequence[OpenDelivery]:
         """Everything that is not settled, oldest first."""

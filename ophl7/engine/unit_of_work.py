@@ -40,6 +40,7 @@ _LISTS: Final = (
     "closed_holds",
     "deliveries",
     "marks",
+    "links",
     "drift",
     "audit",
     "united",

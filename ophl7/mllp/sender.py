@@ -84,6 +84,19 @@ class MllpSender:
         """Whether there is a connection, as far as we know."""
         return self._link is not None and not self._link.lost
 
+    async def connect(self) -> None:
+        """Connects, if there is no connection: until then nothing can be on its way. Raises LinkDown."""
+        if self._busy:
+            raise RuntimeError("this sender is still waiting for an answer")
+        self._busy = True
+        try:
+            await self._ready_link()
+        except LinkDown as error:
+            self._drop()
+            raise LinkDown(error.kind, f"{self._name} {error}") from error.__cause__
+        finally:
+            self._busy = False
+
     async def exchange(self, payload: bytes, control_id: str) -> Answer:
         """Sends and waits for the answer whose MSA-2 is `control_id`; see `engine.ports.Sender`. Raises LinkDown."""
         raw = await self.exchange_raw(payload)

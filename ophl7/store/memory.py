@@ -9,7 +9,7 @@ from ophl7.domain.appointment import Appointment
 from ophl7.domain.charge import Charge, counting
 from ophl7.domain.identifiers import Identifier, subject_of
 from ophl7.domain.merge import Merge
-from ophl7.domain.patient import Patient
+from ophl7.domain.patient import Patient, Side
 from ophl7.engine.storage import (
     AuditRow,
     Counters,
@@ -49,6 +49,7 @@ class MemoryStore:
         self.deliveries: dict[int, DeliveryRow] = {}
         self.marks: dict[int, DeliveryMark] = {}
         self.merges: dict[int, Merge] = {}
+        self.links: dict[Side, bool] = {}
         self.drift: list[DriftRow] = []
         self.audit: list[AuditRow] = []
         self.commits = 0
@@ -223,6 +224,7 @@ class MemoryStore:
                 self.closed_holds[number] = (self.holds.pop(number), at, how)
         self._commit_deliveries(rows)
         self.merges.update(rows.merges)
+        self.links.update({one.destination: one.reachable for one in rows.links})
         self.drift += rows.drift
         self.audit += rows.audit
 
@@ -278,6 +280,11 @@ class MemoryStore:
         return patient if known is None else replace(patient, subject=known.subject, created_at=known.created_at)
 
     # -- the outbox's reads -------------------------------------------------------------------------------------------
+
+    async def unreachable(self) -> Collection[Side]:
+        """Destinations to which nothing can have been on its way."""
+        self._check()
+        return [side for side, reachable in self.links.items() if not reachable]
 
     async def open_deliveries(self) -> Sequence[OpenDelivery]:
         """Everything that is not settled, oldest first."""

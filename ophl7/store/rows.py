@@ -158,6 +158,7 @@ def writes(rows: Rows) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
         ("update_journal", [(u.state, u.subject, u.row, u.reason, u.detail, u.id) for u in rows.updates]),
         ("insert_delivery", [delivery_row(row) for row in rows.deliveries]),
         ("mark_delivery", [(m.state, m.attempts, m.next_at, m.answer, m.at, m.id) for m in rows.marks]),
+        ("mark_link", [(one.destination, "up" if one.reachable else "down") for one in rows.links]),
         ("move_delivery", [(lane, number) for number, lane in rows.moved]),
         ("render_delivery", [(one.body, one.id) for one in rows.rendered if not one.renewed]),
         ("renew_delivery", [(one.body, one.renewed, one.id) for one in rows.rendered if one.renewed]),

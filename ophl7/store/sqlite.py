@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, TypeVar
 
+from ophl7.domain.patient import Side
 from ophl7.engine.storage import Counters, Keys, OpenDelivery, Rows, State
 from ophl7.errors import StoreAway, StoreRefused
 from ophl7.store.lease import Lease
@@ -205,6 +206,10 @@ class SqliteStore:
         return connection
 
     # -- the outbox's reads -------------------------------------------------------------------------------------------
+
+    async def unreachable(self) -> Collection[Side]:
+        """Destinations to which nothing can have been on its way. Raises StoreAway."""
+        return await self._in_thread(lambda: [row[0] for row in self._present().execute(self._sql["unreachable"])])
 
     async def open_deliveries(self) -> Sequence[OpenDelivery]:
         """Everything that is not settled, oldest first. Raises StoreAway."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
+from ophl7.domain.patient import Side
 from ophl7.domain.policy import PeerPolicy, Policy
 from ophl7.engine.deciding import Decider, Decision
 from ophl7.engine.intake import Engine
@@ -22,6 +23,7 @@ from ophl7.engine.storage import (
     DeliveryRow,
     DeliveryState,
     Keys,
+    LinkMark,
     OpenDelivery,
     Rendering,
     Rows,
@@ -102,7 +104,7 @@ class Seen:
     back: int = 0
     alone: list[str] = field(default_factory=list)
     fed: list[tuple[DeliveryRow, bytes | None]] = field(default_factory=list)
-    marks: list[DeliveryMark] = field(default_factory=list)
+    marks: list[DeliveryMark | LinkMark] = field(default_factory=list)
     tried: set[int] = field(default_factory=set)
     refused: set[int] = field(default_factory=set)
     frozen: set[int] = field(default_factory=set)
@@ -128,7 +130,7 @@ class Seen:
     def feed(self, rows: Sequence[tuple[DeliveryRow, bytes | None]]) -> None:
         self.fed += rows
 
-    def marked(self, marks: Sequence[DeliveryMark]) -> None:
+    def marked(self, marks: Sequence[DeliveryMark | LinkMark]) -> None:
         self.marks += marks
 
     def freeze(self, lanes: Collection[int]) -> list[tuple[OpenDelivery, bool]]:
@@ -197,6 +199,9 @@ class ScriptedStore:
             return
         await self.inner.commit(rows)
         self.commits.append(rows)
+
+    async def unreachable(self) -> Collection[Side]:
+        return await self.inner.unreachable()
 
     async def open_deliveries(self) -> Sequence[OpenDelivery]:
         return await self.inner.open_deliveries()

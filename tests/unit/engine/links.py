@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from ophl7.engine.outbox import LinkPolicy, Outbox
 from ophl7.engine.ports import Answer, AnswerError
-from ophl7.engine.storage import DeliveryMark, DeliveryRow, Rows
+from ophl7.engine.storage import DeliveryMark, DeliveryRow, LinkMark, Rows
 from ophl7.errors import LinkDown
 from ophl7.store.memory import MemoryStore
 from tests.unit.engine.desk import LIMIT_SECONDS, ManualClock, adt
@@ -26,6 +26,13 @@ class Peer:
         self.received: list[tuple[str, bytes]] = []
         self.gate: asyncio.Event | None = None
         self.closed = 0
+
+    @property
+    def connected(self) -> bool:
+        return True
+
+    async def connect(self) -> None:
+        """Whatever happens is the script's to say, at the exchange."""
 
     async def exchange(self, payload: bytes, control_id: str) -> Answer:
         self.received.append((control_id, payload))
@@ -56,7 +63,8 @@ class Link:
         self.store = store if store is not None else MemoryStore()
         self.clock = ManualClock(5000.0)
         self.marks: list[DeliveryMark] = []
-        self.pending: list[DeliveryMark] = []
+        self.links: list[LinkMark] = []
+        self.pending: list[DeliveryMark | LinkMark] = []
         self.commits = True
         self.told: list[tuple[Any, ...]] = []
         self.box = Outbox(
@@ -86,8 +94,11 @@ class Link:
         with suppress(asyncio.CancelledError):
             await self._task
 
-    def mark(self, mark: DeliveryMark) -> None:
-        self.marks.append(mark)
+    def mark(self, mark: DeliveryMark | LinkMark) -> None:
+        if isinstance(mark, DeliveryMark):
+            self.marks.append(mark)
+        else:
+            self.links.append(mark)
         self.pending.append(mark)
         if self.commits:
             asyncio.get_running_loop().call_soon(self.commit_marks)

@@ -8,11 +8,11 @@ import pytest
 
 from ophl7.engine import outbox as outbox_module
 from ophl7.engine.outbox import LinkStatus, Outlets
-from ophl7.engine.storage import DeliveryMark, Rows
+from ophl7.engine.storage import DeliveryMark, OpenDelivery, Rendering, Rows
 from ophl7.errors import LinkDown
 from ophl7.store.memory import MemoryStore
 from tests.unit.engine.desk import adt
-from tests.unit.engine.links import Link, Peer, row
+from tests.unit.engine.links import Link, Peer, Script, row
 from tests.unit.store.records import delivery, journal, mark
 
 REFUSED = LinkDown("refused", "nobody listens")
@@ -289,3 +289,134 @@ async def test_a_mark_that_could_not_be_committed_yet_keeps_its_lane_waiting_ove
         link.commit_marks()
         await link.quiet()
         assert peer.ids == ["D1", "D2"]
+
+
+# -- what may have been on its way -------------------------------------------------------------------------------------
+
+
+class Distant(Peer):
+    """A peer to whom a connection must be made first. `door`: closed while nobody answers; then each connection succeeds."""
+
+    def __init__(self, *script: Script) -> None:
+        super().__init__(*script)
+        self.door = asyncio.Event()
+        self.reached = False
+        self.knocks = 0
+
+    @property
+    def connected(self) -> bool:
+        return self.reached
+
+    async def connect(self) -> None:
+        self.knocks += 1
+        await self.door.wait()
+        self.reached = True
+
+
+def moved(number: int, lane: int, body: bytes) -> tuple[list[tuple[int, int]], list[Rendering]]:
+    return [(lane, 77)], [Rendering(number, body, "")]
+
+
+async def test_the_disk_knows_that_nothing_is_on_its_way_while_nobody_answers_and_hears_before_the_first_byte() -> None:
+    peer = Peer(REFUSED)
+    async with Link(peer) as link:
+        await link.feed(row(1))
+        await link.quiet()
+        assert [one.reachable for one in link.links] == [False]
+        link.commits = False
+        await link.wait(10)
+        assert [one.reachable for one in link.links] == [False, True]
+        assert peer.ids == ["D1"], "not a byte before it is on disk"
+        link.commit_marks()
+        await link.quiet()
+        assert peer.ids == ["D1", "D1"]
+        link.commit_marks()
+        assert [found.state for found in link.marks] == ["accepted"]
+
+
+async def test_a_mark_of_the_link_that_was_overtaken_says_nothing() -> None:
+    peer = Peer(REFUSED, REFUSED)
+    async with Link(peer) as link:
+        await link.feed(row(1))
+        await link.quiet()
+        await link.wait(10)  # said to be reachable, and refused again
+        assert [one.reachable for one in link.links] == [False, True, False]
+        stale = link.links[1]
+        link.box.marked(stale)
+        link.commits = False
+        await link.wait(30)
+        assert peer.ids == ["D1", "D1"]
+        assert link.links[-1].reachable
+
+
+async def test_what_waits_for_a_connection_was_not_tried_and_a_merge_makes_it_anew() -> None:
+    peer = Distant()
+    async with Link(peer) as link:
+        await link.feed(row(1, lane=5))
+        await link.until(lambda: peer.knocks)
+        ((waiting, tried),) = link.box.freeze({5, 77})
+        assert (waiting.id, tried) == (1, False)
+        peer.door.set()
+        await link.quiet()
+        assert peer.received == [], "its lane stands still"
+        united, rendered = moved(1, 5, adt("C1", ids="8^^^PM^MR"))
+        await link.store.commit(Rows(moved=[(1, 77)], rendered=rendered))
+        link.box.merged(united, rendered)
+        link.box.thaw()
+        await link.until(lambda: link.marks)
+        ((_, payload),) = peer.received
+        assert b"|8^^^PM^MR|" in payload
+
+
+async def test_old_bytes_are_never_sent_when_a_merge_came_and_went_while_the_connection_was_made() -> None:
+    peer = Distant()
+    async with Link(peer) as link:
+        await link.feed(row(1, lane=5))
+        await link.until(lambda: peer.knocks)
+        link.box.freeze({5, 77})
+        united, rendered = moved(1, 5, adt("C1", ids="8^^^PM^MR"))
+        await link.store.commit(Rows(moved=[(1, 77)], rendered=rendered))
+        link.box.merged(united, rendered)
+        link.box.thaw()
+        peer.door.set()
+        await link.until(lambda: link.marks)
+        ((_, payload),) = peer.received
+        assert b"|8^^^PM^MR|" in payload
+
+
+async def test_what_is_on_its_way_counts_as_tried() -> None:
+    peer = Peer()
+    peer.gate = asyncio.Event()
+    async with Link(peer) as link:
+        await link.feed(row(1, lane=5), row(2, lane=5))
+        await link.until(lambda: peer.received)
+        assert [(one.id, tried) for one, tried in link.box.freeze({5})] == [(1, True), (2, False)]
+        link.box.thaw()
+        peer.gate.set()
+        await link.until(lambda: len(link.marks) == 2)
+
+
+@pytest.mark.parametrize("reachable", [True, False])
+async def test_after_a_restart_the_heads_count_as_tried_unless_nothing_can_have_been_on_its_way(reachable: bool) -> None:
+    link = Link()
+    open_ones = [
+        OpenDelivery(n, "emr", lane, "record", f"D{n}", "queued", 0, None, 1.0) for n, lane in ((1, 5), (2, 5), (3, 6))
+    ]
+    link.box.start(open_ones, reachable=reachable)
+    assert {one.id: tried for one, tried in link.box.freeze({5, 6})} == {1: reachable, 2: False, 3: reachable}
+
+
+async def test_a_refused_delivery_that_a_merge_explains_goes_on_in_its_place_under_its_new_control_id() -> None:
+    peer = Peer("AE 204")
+    async with Link(peer) as link:
+        await link.feed(row(1, lane=5), row(2, lane=5))
+        await link.quiet()
+        assert link.box.status.parked == 1
+        link.box.freeze({5})
+        renewed = [Rendering(1, adt("C1"), "DNEW")]
+        await link.store.commit(Rows(rendered=renewed))
+        link.box.merged([], renewed)
+        link.box.thaw()
+        await link.quiet()
+        assert peer.ids == ["D1", "DNEW", "D2"]
+        assert link.box.status == LinkStatus("up", 0, 0, None, "AE 204")

@@ -14,6 +14,7 @@ from ophl7.engine.storage import (
     ChargeUpdate,
     JournalUpdate,
     Keys,
+    LinkMark,
     OpenDelivery,
     QueuedBytes,
     Rendering,
@@ -412,6 +413,13 @@ class StoreSuite:
         assert set(state.appointment_rows) == {2}
         assert state.appointments == {}
         assert (await store.load(Keys(open_for={(404, 1.0)}), small=True)).unanswered == {404: 0}
+
+    async def test_a_destination_is_unreachable_from_one_mark_to_the_next(self, store: Store) -> None:
+        assert list(await store.unreachable()) == []
+        await store.commit(Rows(links=[LinkMark("pm", reachable=False), LinkMark("emr", reachable=False)]))
+        assert sorted(await store.unreachable()) == ["emr", "pm"]
+        await store.commit(Rows(links=[LinkMark("pm", reachable=False), LinkMark("pm", reachable=True)]))
+        assert list(await store.unreachable()) == ["emr"]
 
     async def test_holds_are_found_by_a_key_of_any_kind(self, store: Store) -> None:
         rows = Rows(journal=[journal(1)], holds=[hold(1, 1, "identity:PM:P1"), hold(2, 1, "target:PM:P1")])

@@ -171,6 +171,12 @@ SELECT
 -- name: count_open_holds
 SELECT count(*) FROM hold WHERE closed_at IS NULL;
 
+-- name: mark_link
+INSERT INTO meta (name, value) VALUES ('link ' || ?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+
+-- name: unreachable
+SELECT substr(name, 6) FROM meta WHERE name IN ('link pm', 'link emr') AND value = 'down';
+
 -- name: prefix
 SELECT value FROM meta WHERE name = 'prefix';
 
