@@ -144,7 +144,7 @@ def look(ledger: Ledger, steps: list[Step], answers: Mapping[str, str], received
     assert len({(row["message"], row["destination"]) for row in originals.values()}) == len(originals)
     delivered: dict[tuple[Side, str], tuple[str, ...]] = {}
     for side, payloads in received.items():
-        for payload in _first_of_each(payloads, control_id_of):
+        for payload in first_of_each(payloads, control_id_of):
             row = originals[control_id_of(payload)]
             assert payload == relayed(sent[row["theirs"]], row["ours"])
             assert row["destination"] == side
@@ -173,7 +173,7 @@ def look(ledger: Ledger, steps: list[Step], answers: Mapping[str, str], received
     )
 
 
-def _first_of_each(payloads: list[bytes], key: Callable[[bytes], str]) -> Iterator[bytes]:
+def first_of_each(payloads: list[bytes], key: Callable[[bytes], str]) -> Iterator[bytes]:
     """Without what was sent again after an outage; a second try must be the same bytes."""
     seen: dict[str, bytes] = {}
     for payload in payloads:
