@@ -127,19 +127,16 @@ class _Ids:
 
     def __init__(self, pid: Segment, number: int, mapping: Mapping[tuple[str, str], Patient], authority: str) -> None:
         self._kept: list[str] = []
-        self._named: set[tuple[str, str]] = set()
         self.changed = False
-        left_out: Patient | None = None
         canonical = pid.canonical(number).split("~") if pid.field(number) else []
-        for raw, text in zip(pid.repetitions(number), canonical, strict=True):
-            identifier = identifier_from_cx(pid, raw, authority)
-            survivor = None
-            if identifier is not None and identifier.type in KEY_TYPES:
-                survivor = mapping.get(identifier.key)
+        read = [identifier_from_cx(pid, raw, authority) for raw in pid.repetitions(number)]
+        leads = [mapping.get(one.key) if one is not None and one.type in KEY_TYPES else None for one in read]
+        # What is named anyway is not named twice: a retired id beside the survivor's own just leaves.
+        self._named = {one.key for one, survivor in zip(read, leads, strict=True) if one is not None and survivor is None}
+        left_out: Patient | None = None
+        for identifier, survivor, text in zip(read, leads, canonical, strict=True):
             if identifier is None or survivor is None:
                 self._kept.append(text)
-                if identifier is not None:
-                    self._named.add(identifier.key)
                 continue
             self.changed = True
             own = survivor.identifier_of(identifier.authority)

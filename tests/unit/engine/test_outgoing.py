@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
+from ophl7.domain.identifiers import Identifier
+from ophl7.domain.patient import Patient
+from ophl7.domain.policy import PeerPolicy
+from ophl7.engine.outgoing import readdressed
 from ophl7.hl7v2.rewrite import with_control_id
 from tests.unit.engine.desk import Desk, adt, dft, ft1, message, msh, pid
 
@@ -68,3 +74,52 @@ async def test_a_value_that_the_messages_charset_cannot_hold_is_no_reason_to_sen
         assert await desk.send("pm", message(header, "EVN||2024", pid(), "AL1|1||dust")) == ["AA"]
         assert [row.key for row in desk.memory.holds.values()] == ["handler:engine"]
         assert len(desk.seen.fed) == before
+
+
+# -- to the survivor (decisions 6) -----------------------------------------------------------------------------------------
+
+
+def survivor(*identifiers: Identifier) -> Patient:
+    return Patient(2, 2, 2, identifiers, {}, 0.0, 1)
+
+
+STAYS = survivor(Identifier("PM", "7050", "MR"), Identifier("EMR", "E&1", "PI"))
+MAPPING = {("PM", "7051"): STAYS, ("EMR", "E2"): STAYS, ("LAB", "9"): STAYS}
+
+
+@pytest.mark.parametrize(
+    ("said", "leaves"),
+    [
+        ("||7051", "||7050"),
+        ("||7051^4^M10^PM&1.2&ISO^MR^FAC", "||7050^4^M10^PM&1.2&ISO^MR^FAC"),
+        ("||7051^^^PM^MR~E2^^^EMR^PI", "||7050^^^PM^MR~E\\T\\1^^^EMR^PI"),
+        ("||7051~7050~7051^^^PM^PI", "||7050"),
+        ("||9^^^LAB", "||7050^^^PM^MR"),
+        ("||9^^^LAB~7051", "||7050"),
+        ("||7051~999^^^SSA^SS", "||7050~999^^^SSA^SS"),
+        ("|7051||7051", "|7050||7050"),
+        ("|7051|7051^^^PM^MR|7051~9^^^LAB", "|7050|7050^^^PM^MR|7050"),
+        ("|9^^^LAB|7051", "||7050"),
+    ],
+)
+def test_a_retired_id_leaves_as_the_survivors_of_the_same_authority_and_nothing_else_changes(said: str, leaves: str) -> None:
+    raw = message(msh("ADT^A08", "C1"), f"PID|1{said}||Rivers^Ada", "ZZZ|7051")
+    body = readdressed(raw, "OURS", MAPPING, PeerPolicy("PM"))
+    assert body is not None
+    assert body.decode().split("\r")[1:] == [f"PID|1{leaves}||Rivers^Ada", "ZZZ|7051", ""]
+
+
+@pytest.mark.parametrize("said", ["||7052", "||7051^^^LAB", "||7051^^^PM^SS", '||""', "|"])
+def test_what_names_nobody_who_is_retired_is_left_as_it_is(said: str) -> None:
+    assert readdressed(message(msh("ADT^A08", "C1"), f"PID|1{said}"), "OURS", MAPPING, PeerPolicy("PM")) is None
+
+
+def test_other_delimiters_are_the_messages_own() -> None:
+    raw = b"MSH$%*!@$APP$FAC$HUB$HUB$20240301$$ADT%A08$C1$P$2.5\rPID$1$$7051%%%PM%MR*E2%%%EMR\r"
+    body = readdressed(raw, "OURS", MAPPING, PeerPolicy("PM"))
+    assert body is not None
+    assert body.split(b"\r")[1] == b"PID$1$$7050%%%PM%MR*E&1%%%EMR"
+
+
+def test_a_message_without_a_pid_names_nobody() -> None:
+    assert readdressed(message(msh("SIU^S12", "C1"), "SCH|1"), "OURS", MAPPING, PeerPolicy("PM")) is None
