@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -309,3 +310,95 @@ async def test_row_31_who_owns_the_schedule_only_makes_no_patient__split(opened:
     await practice.accepted("emr", siu("S1", "S12", VISIT, BOTH, sender="emr"))
     assert practice.decided("S1") == ("held", "#31")
     assert practice.count("patient") == 0
+
+
+# -- 24, 33 to 35 ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("trigger", ["S18", "S19", "S20", "S21", "S22"])
+@pytest.mark.parametrize("setup", SETUPS)
+async def test_row_24_a_resource_change_with_its_resources_is_a_change_and_without_them_is_held__any(
+    opened: Opening, setup: str, trigger: str
+) -> None:
+    practice = await booked(opened, setup)
+    side = practice.schedule
+    whole = siu("X24", trigger, replace(VISIT, room="ROOM2"), BOTH, sender=side, sent="20260105080100")
+    await practice.accepted(side, whole)
+    assert practice.state("X24") == "accepted"
+    row = practice.appointment("S-100")
+    assert row is not None
+    assert "ROOM2" in row["resources"]
+    await practice.assert_relayed(whole, other(side))
+    bare = b"\r".join(line for line in whole.replace(b"X24", b"Y24").split(b"\r") if line[:3] not in {b"RGS", b"AIL", b"AIP"})
+    await practice.accepted(side, bare)
+    assert practice.decided("Y24") == ("held", "#24")
+    (key,) = practice.holds()
+    assert key.endswith(":S-100")
+    assert key.startswith("appointment:")
+    practice.assert_kept_back(bare)
+
+
+@pytest.mark.parametrize("setup", SETUPS)
+async def test_row_33_a_known_appointment_of_somebody_else_is_held_with_what_comes_after_it__any(
+    opened: Opening, setup: str
+) -> None:
+    practice = await booked(opened, setup)
+    side = practice.schedule
+    oscar = replace(OSCAR, ids="7051^^^PM^MR~E-51^^^EMR^MR")
+    await practice.accepted(practice.patients, adt("REG2", "A28", oscar, sender=practice.patients))
+    await practice.accepted(side, siu("X33", "S14", VISIT, oscar, sender=side, sent="20260105080100"))
+    assert practice.decided("X33") == ("held", "#33")
+    row, ruth = practice.appointment("S-100"), practice.patient("7050")
+    assert row is not None
+    assert ruth is not None
+    assert row["patient"] == ruth["id"]
+    await practice.accepted(side, siu("Y33", "S14", VISIT, BOTH, sender=side, sent="20260105080200"))
+    assert practice.state("Y33") == "held"
+    await practice.accepted(side, siu("Z33", "S12", replace(VISIT, filler="S-101"), oscar, sender=side, sent="20260105080300"))
+    assert practice.state("Z33") == "accepted"
+
+
+@pytest.mark.parametrize("setup", SETUPS)
+async def test_row_34_progress_goes_both_ways_and_every_step_is_kept_and_passed_on__any(opened: Opening, setup: str) -> None:
+    practice = await booked(opened, setup)
+    side = practice.schedule
+    steps = ["Arrived", "CHECKED IN", "arrived", "Checked In", "Roomed", "Started", "Complete"]
+    sent = [
+        siu(f"P{number}", "S14", replace(VISIT, status=status), BOTH, sender=side, sent=f"2026010508{number:02}00")
+        for number, status in enumerate(steps, 1)
+    ]
+    await practice.accepted(side, *sent)
+    for payload in sent:
+        await practice.assert_relayed(payload, other(side))
+    row = practice.appointment("S-100")
+    assert row is not None
+    progress = json.loads(row["progress"])
+    assert [step[0] for step in progress] == [
+        "booked",
+        "arrived",
+        "checked_in",
+        "arrived",
+        "checked_in",
+        "roomed",
+        "seen",
+        "checked_out",
+    ]
+    assert row["status"] == "checked_out"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("setup", SETUPS)
+async def test_row_35_an_unknown_status_keeps_its_raw_code_and_the_status_as_it_was__any(
+    opened: Opening, setup: str, version: str
+) -> None:
+    practice = await booked(opened, setup)
+    side = practice.schedule
+    moved = replace(VISIT, status="XYZZY", start="20260106093000")
+    sent = siu("X35", "S14", moved, BOTH, sender=side, version=version, sent="20260105080100")
+    reply = await practice.accepted(side, sent)
+    assert practice.decided("X35") == ("accepted", "#35")
+    assert reply.warnings == (["W03"] if version == "2.5.1" else [])
+    row = practice.appointment("S-100")
+    assert row is not None
+    assert (row["status"], row["status_raw"], row["start"]) == ("booked", "XYZZY", "20260106093000")
+    await practice.assert_relayed(sent, other(side))
