@@ -1,16 +1,29 @@
-# The broker in a container. Any Debian-like base with python3, its venv module and pip will do: --build-arg BASE=...
+# The broker in a container. Any base with python3 (3.11 or newer) and its venv module will do: --build-arg BASE=...
 ARG BASE=python:3.13-slim-bookworm
 
 FROM ${BASE} AS build
+# Names out of the lock: what makes the wheel, and what the broker stands on. No test tool gets in, and nothing without its hash
+# (docs/decisions/0029). A name that is missing fails `pip check` below; tests/packaging/test_image_file.py says what to write here.
+ARG MAKES="hatchling packaging pathspec pluggy tomlkit trove-classifiers"
+ARG RUNS="aiosqlite annotated-types anyio click h11 hl7 hl7apy idna jinja2 markupsafe prometheus-client pydantic pydantic-core \
+pydantic-settings python-dotenv starlette structlog typing-extensions typing-inspection tzdata uvicorn uvloop"
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1 PIP_NO_DEPS=1
 WORKDIR /src
-COPY constraints.txt pyproject.toml README.md LICENSE ./
+COPY constraints.txt ./
+RUN lock() { awk -v names=" $* " '/^[a-z]/ { split($1, pin, "=="); keep = index(names, " " pin[1] " ") } keep' constraints.txt; } \
+    && lock $MAKES > /tmp/makes.txt && lock $RUNS > /tmp/runs.txt \
+    && python3 -m venv /opt/make && python3 -m venv --without-pip /opt/ophl7 \
+    && /opt/make/bin/pip install --quiet --require-hashes --only-binary :all: -r /tmp/makes.txt \
+    && /opt/make/bin/pip --python /opt/ophl7/bin/python install --quiet --require-hashes --only-binary :all: -r /tmp/runs.txt
+COPY pyproject.toml README.md LICENSE ./
 COPY ophl7 ophl7
 COPY handlers handlers
 COPY plugins plugins
-# Everything from the lock, by hash; then the project itself, which brings nothing more.
-RUN python3 -m venv /opt/ophl7 \
-    && /opt/ophl7/bin/python -m pip install --no-cache-dir --no-compile --require-hashes -r constraints.txt \
-    && /opt/ophl7/bin/python -m pip install --no-cache-dir --no-deps --no-build-isolation .
+# Compiled here, once: at run time nothing is written, and no clock decides whether a compiled file is used.
+RUN /opt/make/bin/python -m hatchling build -t wheel -d /tmp/wheel \
+    && /opt/make/bin/pip --python /opt/ophl7/bin/python install --quiet --no-index /tmp/wheel/*.whl \
+    && /opt/make/bin/pip --python /opt/ophl7/bin/python check \
+    && /opt/ophl7/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/ophl7/lib
 
 FROM ${BASE}
 COPY --from=build /opt/ophl7 /opt/ophl7
@@ -20,16 +33,19 @@ RUN groupadd --gid 10001 ophl7 \
     && install -d -m 0755 /etc/ophl7/handlers /etc/ophl7/plugins
 ENV PATH=/opt/ophl7/bin:$PATH \
     PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
     OPHL7_PM_LISTEN=0.0.0.0:2575 \
     OPHL7_EMR_LISTEN=0.0.0.0:2576 \
     OPHL7_HTTP_LISTEN=0.0.0.0:8080 \
     OPHL7_DATABASE_URL=sqlite:////data/ophl7.db \
     OPHL7_TIMEZONE=required \
+    OPHL7_LOG_FORMAT=json \
     OPHL7_HANDLERS_PATH=/etc/ophl7/handlers \
     OPHL7_PLUGINS_PATH=/etc/ophl7/plugins
 USER 10001:10001
+WORKDIR /data
 VOLUME /data
 EXPOSE 2575 2576 8080
-HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["ophl7", "health"]
+HEALTHCHECK --interval=30s --timeout=10s --start-period=30s CMD ["ophl7", "health"]
 ENTRYPOINT ["ophl7"]
 CMD ["serve"]

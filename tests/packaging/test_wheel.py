@@ -1,4 +1,4 @@
-"""The wheel, built the way a release is: through the source distribution. And a practice's day on it, away from the checkout."""
+"""The wheel, built as a release is, through the source distribution; and a practice's day on it, away from the checkout."""
 
 from __future__ import annotations
 
