@@ -12,7 +12,7 @@ import pytest
 
 from ophl7 import __version__
 from tests.packaging.image import base
-from tests.packaging.image.engine import PODMAN, ROOT, USER, build, run, what_is_missing
+from tests.packaging.image.engine import PODMAN, ROOT, build, folder_for_data, run, what_is_missing
 
 
 def _skipped_because() -> str | None:
@@ -55,10 +55,3 @@ def image(base_image: str) -> Iterator[str]:
 def data(tmp_path: Path) -> Path:
     """A folder for /data, as one makes it for a bind mount."""
     return folder_for_data(tmp_path / "data")
-
-
-def folder_for_data(path: Path) -> Path:
-    """An empty folder that belongs to the image's user alone."""
-    path.mkdir(mode=0o700)
-    os.chown(path, USER, USER)
-    return path

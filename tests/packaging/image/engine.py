@@ -80,6 +80,13 @@ def configuration(image: str) -> dict[str, Any]:
     return config
 
 
+def folder_for_data(path: Path) -> Path:
+    """An empty folder that belongs to the image's user alone."""
+    path.mkdir(mode=0o700)
+    os.chown(path, USER, USER)
+    return path
+
+
 def free_ports(count: int) -> list[int]:
     """Ports of loopback that nobody uses just now; let go again, so that a container can have them."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]

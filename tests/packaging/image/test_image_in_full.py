@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,7 +23,7 @@ from tests.acceptance.playing import play
 from tests.acceptance.practice import EMR_OWNS, PM_OWNS, Ledger, until
 from tests.acceptance.replies import read_reply
 from tests.packaging.closure import closure
-from tests.packaging.image.engine import ROOT, USER, Container, configuration, run, said
+from tests.packaging.image.engine import ROOT, USER, Container, configuration, folder_for_data, run, said
 
 if os.environ.get("IMAGE_CHECK") != "full":
     pytest.skip("the image at full length: make image-check", allow_module_level=True)
@@ -99,6 +101,15 @@ def test_a_folder_that_it_may_not_write_stops_the_start_and_is_named(image: str,
         assert "Traceback" not in broker.logs
 
 
+def test_a_second_one_on_the_same_data_ends_with_2_and_the_first_does_not_mind(image: str, data: Path) -> None:
+    with Container(image, data) as first:
+        first.becomes(0)
+        with Container(image, data) as second:
+            assert second.ended() == 2
+            assert "another ophl7" in second.logs
+        first.becomes(0)
+
+
 # -- a day in it ------------------------------------------------------------------------------------------------------
 
 
@@ -149,6 +160,31 @@ def test_it_runs_as_10001_and_writes_nothing_but_its_data(image: str, data: Path
     kept = {path.name: path.stat() for path in data.iterdir()}
     assert {"ophl7.db", "ophl7.db.lock"} <= set(kept) <= {f"ophl7.db{end}" for end in ("", "-wal", "-shm", ".lock")}
     assert {(one.st_uid, one.st_mode & 0o077) for one in kept.values()} == {(USER, 0)}  # patient data, its user's only
+
+
+async def test_the_backup_of_the_guide_is_taken_while_it_runs_and_starts_again(image: str, data: Path, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "howto" / "container.md").read_text("utf-8")
+    (line,) = re.findall(r"^ +(docker exec ophl7 python -c .+)$", page, re.MULTILINE)
+    command = shlex.split(line)[3:]
+    with Container(image, data) as broker:
+        broker.becomes(0)
+        async with Client("127.0.0.1", broker.pm) as line_in:
+            assert read_reply(await line_in.send(adt("R1", "A28"))).code == "AA"
+            taken = broker.exec(*command)
+            assert taken.returncode == 0, taken.stderr
+            assert read_reply(await line_in.send(adt("R2", "A28", Person("7051", "BERGER", "OSCAR")))).code == "AA"
+    elsewhere = folder_for_data(tmp_path / "restored")
+    (data / "backup.db").rename(elsewhere / "ophl7.db")
+    with Container(image, elsewhere) as again:
+        again.becomes(0)
+        async with Client("127.0.0.1", again.pm) as line_in:  # it remembers the one from before the backup
+            assert read_reply(await line_in.send(adt("R1", "A28"))).code == "AA"
+            assert read_reply(await line_in.send(adt("R2", "A28", Person("7051", "BERGER", "OSCAR")))).code == "AA"
+    assert [row["state"] for row in Ledger(elsewhere / "ophl7.db").rows("SELECT state FROM journal ORDER BY id")] == [
+        "accepted",
+        "duplicate",
+        "accepted",
+    ]
 
 
 # -- what is mounted --------------------------------------------------------------------------------------------------
