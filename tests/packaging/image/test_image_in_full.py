@@ -9,13 +9,14 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 
 from ophl7 import __version__
+from ophl7.cli import VERBS
 from ophl7.testing.peers import Client, ScriptedPeer
 from tests.acceptance.day import day, evening, look
 from tests.acceptance.messages import Person, Side, adt, control_id_of, message, pid
@@ -23,7 +24,16 @@ from tests.acceptance.playing import play
 from tests.acceptance.practice import EMR_OWNS, PM_OWNS, Ledger, until
 from tests.acceptance.replies import read_reply
 from tests.packaging.closure import closure
-from tests.packaging.image.engine import ROOT, USER, Container, configuration, folder_for_data, run, said
+from tests.packaging.image.engine import (
+    ROOT,
+    USER,
+    Container,
+    configuration,
+    folder_for_data,
+    free_ports,
+    run,
+    said,
+)
 
 if os.environ.get("IMAGE_CHECK") != "full":
     pytest.skip("the image at full length: make image-check", allow_module_level=True)
@@ -127,6 +137,24 @@ async def test_a_practice_lives_through_its_day_in_it(image: str, data: Path, se
             assert broker.stop()[0] == 0
         received = {side: list(peer.payloads) for side, peer in desk.items()}
     assert look(ledger, steps, answers, received) == evening(setup)
+
+
+@pytest.mark.skipif("simulate" not in VERBS, reason="this checkout has no simulated systems yet")
+def test_two_simulated_systems_play_their_day_out_of_the_same_image(image: str, data: Path, tmp_path: Path) -> None:
+    ports = dict(zip(("pm", "emr"), free_ports(2), strict=True))
+    urls = {f"{side.upper()}_URL": f"mllp://127.0.0.1:{port}" for side, port in ports.items()}
+    with Container(image, data, settings=urls) as broker, ExitStack() as stack:
+        broker.becomes(0)
+        players = []
+        for side, into in (("pm", broker.pm), ("emr", broker.emr)):
+            words = ("simulate", side, "--to", f"mllp://127.0.0.1:{into}", "--listen", f"0.0.0.0:{ports[side]}")
+            command = (*words, "--patients", "4", "--pace", "fast", "--once")  # the compose file's words, and an end
+            player = Container(image, folder_for_data(tmp_path / side), command=command)
+            players.append(stack.enter_context(player))
+        for player in players:
+            assert player.ended() == 0, player.logs
+        assert broker.stop()[0] == 0
+    assert Ledger(data / "ophl7.db").count("journal") > 20
 
 
 async def test_a_stop_answers_what_was_read_and_ends_with_0_within_the_grace(image: str, data: Path) -> None:
