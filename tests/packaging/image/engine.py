@@ -20,7 +20,8 @@ NEEDED = ("buildah", "podman", "debootstrap", "runc")
 PODMAN = ("podman", "--cgroup-manager=cgroupfs", "--runtime=runc", "--log-level=fatal")
 USER = 10001
 BUILD_SECONDS = 300.0
-START_SECONDS = 30.0
+START_SECONDS = 60.0
+END_SECONDS = 180.0
 
 # What a machine behind a proxy that opens TLS tells its own pip. It is lent to the build and stays out of the image.
 _LENT = ("/etc/ssl/certs", "/etc/pip.conf")
@@ -47,9 +48,9 @@ def run(*command: str, limit: float = 60.0, **environ: str) -> subprocess.Comple
     )
 
 
-def said(*command: str) -> str:
+def said(*command: str, limit: float = 60.0) -> str:
     """What a command prints. Raises AssertionError with its last words when it fails."""
-    done = run(*command)
+    done = run(*command, limit=limit)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
     return done.stdout
 
@@ -172,7 +173,7 @@ class Container:
 
     def ended(self) -> int:
         """Waits for its end; the exit status."""
-        return int(said(*PODMAN, "wait", self.name))
+        return int(said(*PODMAN, "wait", self.name, limit=END_SECONDS))
 
     def written(self) -> set[str]:
         """Every path outside of volumes that is not as the image has it."""
