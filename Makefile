@@ -5,7 +5,7 @@
 SHELL := /bin/sh
 .SHELLFLAGS := -eu -c
 .DEFAULT_GOAL := help
-.PHONY: help env run demo test check lint types imports unit rest bench crash format lock clean
+.PHONY: help env run demo test check lint types imports unit rest bench crash image-check format lock clean
 
 BIN := .venv/bin
 # virtualenv and what it needs, out of the lock; only where python3 comes without its venv module.
@@ -30,6 +30,7 @@ help:
 	@echo "make test     lint, types, import rules, the whole test suite"
 	@echo "make bench    measure throughput and latency"
 	@echo "make crash    kill the broker at full length and look for loss"
+	@echo "make image-check  build the container image and run it (needs root, podman, buildah, debootstrap)"
 	@echo "make format   format the code        make lock   refresh constraints.txt        make clean"
 
 # What is installed is told by .venv/ready: digest of both files, and where the checkout lies (scripts carry that path).
@@ -88,6 +89,11 @@ bench: env
 
 crash: env
 	CRASH_LENGTH=full $(BIN)/python -m pytest -q -p no:randomly --timeout=1800 tests/crash
+
+# Where these tools are missing it says what to install, and ends with 2; `make test` says that it skipped this.
+image-check: env
+	@$(BIN)/python -m tests.packaging.image.base
+	IMAGE_CHECK=full $(BIN)/python -m pytest -q -p no:randomly tests/packaging/image
 
 format: env
 	$(BIN)/ruff check --fix-only --quiet .

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TextIO
 
 from ophl7 import __version__
@@ -19,6 +20,7 @@ from ophl7.extend.loading import Loaded
 from ophl7.links import SIDES
 from ophl7.observe.logs import LibraryLines, loop_faults, make_log
 from ophl7.settings import Settings
+from ophl7.units import nearby
 
 _NAMES = {"pm": "practice management (PM)", "emr": "EMR"}
 
@@ -99,13 +101,20 @@ def start_text(settings: Settings, parts: Loaded, listening: Listening, web: str
     lines += ["", f"  {_authority(settings)}", f"  Everything is kept in {settings.database_path}", f"  Status page: {web}"]
     lines += _warnings(settings, parts)
     host, port = listening.pm
+    command, file = _first_words()
     lines += [
         "",
         "Next: send the first registration from another terminal",
-        f"  .venv/bin/ophl7 send examples/tour/1-registration.hl7 --to mllp://{_reachable(host)}:{port}",
+        f"  {command} send {file} --to mllp://{nearby(host)}:{port}",
         "Stop with Ctrl-C.",
     ]
     return "\n".join(lines)
+
+
+def _first_words() -> tuple[str, str]:
+    """The command and a file as one would type them here: in a checkout the tour's, elsewhere (a wheel, an image) one's own."""
+    tour = Path("examples/tour/1-registration.hl7")
+    return (".venv/bin/ophl7", str(tour)) if tour.exists() else ("ophl7", "FILE")
 
 
 def _authority(settings: Settings) -> str:
@@ -138,7 +147,3 @@ def _reachable_from_outside(host: str) -> bool:
         return not ip_address(host).is_loopback
     except ValueError:
         return host != "localhost"
-
-
-def _reachable(host: str) -> str:
-    return "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 - compared, not bound

@@ -46,11 +46,15 @@ from ophl7.observe.telling import EngineTeller, LinkTeller, ListenerTeller
 from ophl7.settings import PeerSettings, Settings
 from ophl7.store.reader import SqliteReader
 from ophl7.store.sqlite import SqliteStore
+from ophl7.units import nearby
 
 # What one handler or rule may take before it is broken off (#95). Real ones take microseconds.
 HANDLER_SECONDS = 2.0
 
 _DISK_CHECK_SECONDS = 5.0
+
+# A night without messages must not hide a database that cannot be written: so often a row of no meaning is written.
+_STORE_CHECK_SECONDS = 10.0
 
 # Why nothing is taken, in the words of /readyz.
 _CLOSED = {
@@ -169,6 +173,7 @@ class Broker:
             if settings.peer(side).url is not None:  # without one there is nothing to run: deliveries wait
                 self._own(self.outboxes[side].run(), f"delivery to the {side.upper()}")
         self._own(self._watch_disk(), "disk watch")
+        self._own(self._watch_store(), "database watch")
         await self._open_web()
         for side in SIDES:
             await self._listen(side)
@@ -310,8 +315,10 @@ class Broker:
         if self._cut_off:
             cut = ", ".join(f"{side.upper()} ({failed})" for side, failed in self._cut_off.items())
             return f"closed because a handler fails on one patient after another: {cut}; mend it, then restart ophl7"
-        bound = len(self.listeners) == len(SIDES) and all(one.accepting for one in self.listeners.values())
-        return None if bound else "a listener is not bound"
+        gone = [side.upper() for side in SIDES if side not in self.listeners or not self.listeners[side].accepting]
+        if not gone:
+            return None
+        return f"nothing listens for the {' and the '.join(gone)}; if that lasts longer than a start or a stop, restart ophl7"
 
     def _close_connections(self) -> None:
         for listener in self.listeners.values():
@@ -335,6 +342,12 @@ class Broker:
                 self.alarms.clear("disk")
             await asyncio.sleep(_DISK_CHECK_SECONDS)
 
+    async def _watch_store(self) -> None:
+        """Readiness says whether the database can be written now, not whether it could when the last message came (#94)."""
+        while True:
+            await asyncio.sleep(_STORE_CHECK_SECONDS)
+            self.engine.doubt_store()
+
     def _watch_over(self) -> None:
         """Readiness and the gauges."""
         for reason, words in _CLOSED.items():
@@ -356,6 +369,7 @@ class Broker:
     def web_address(self) -> str:
         """Where the status page is; with the token in it when it was made at this start and nobody else knows it."""
         host, port = self._web.address if self._web is not None else (self.settings.http_listen.host, 0)
+        host = nearby(host)
         shown = f"[{host}]" if ":" in host else host
         return f"http://{shown}:{port}/" + ("" if self.settings.api_token is not None else f"?token={self.token}")
 

@@ -34,6 +34,11 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+def nearby(host: str) -> str:
+    """The host at which a program on the same machine reaches a server that listens on `host`: loopback for everywhere."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+
+
 class Retry(NamedTuple):
     """First and longest delay between two tries, in seconds."""
 

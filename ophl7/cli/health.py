@@ -12,9 +12,7 @@ import click
 from ophl7 import settings
 from ophl7.cli.exits import Exit
 from ophl7.errors import LinkDown, SettingsError
-from ophl7.units import Address
-
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to ask a server that listens everywhere
+from ophl7.units import Address, nearby
 
 
 @click.command()
@@ -25,7 +23,7 @@ def command(as_json: bool, timeout: float) -> int:
     listen = settings.load(os.environ).http_listen
     if listen.port == 0:
         raise SettingsError(["OPHL7_HTTP_LISTEN: port 0 picks a free port, so nobody knows where to ask; name a port"])
-    status, document = _ask(Address(_EVERYWHERE.get(listen.host, listen.host), listen.port), timeout)
+    status, document = _ask(Address(nearby(listen.host), listen.port), timeout)
     if as_json:
         click.echo(json.dumps(document))
     elif status == http.HTTPStatus.OK:

@@ -116,6 +116,7 @@ class Engine:
         self._idle = asyncio.Event()
         self._idle.set()
         self._closed: set[str] = set()
+        self._doubted = False
         self._on_connected: Callable[[Side], None] = lambda _peer: None
         self._on_away: Callable[[], None] = lambda: None
         self._on_back: Callable[[], Awaitable[None]] = _nothing
@@ -158,6 +159,11 @@ class Engine:
         self._work()
         await written
 
+    def doubt_store(self) -> None:
+        """Has a row of our own written as soon as nothing else waits: a dead disk is seen before a message meets it."""
+        self._doubted = True
+        self._work()
+
     def close_for(self, reason: str) -> None:
         """Nothing is accepted any more for this reason: `draining`, `disk`, `store`."""
         self._closed.add(reason)
@@ -191,8 +197,13 @@ class Engine:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._frames or self._marks or self._audit:
-                await self._batch()
+            while True:
+                if self._frames or self._marks or self._audit:
+                    await self._batch()
+                elif self._doubted:
+                    await self._prove_store()
+                else:
+                    break
             self._idle.set()
 
     async def _batch(self) -> None:
@@ -363,6 +374,13 @@ class Engine:
         scope = record_scope(found, arrival, arrival.message) if arrival.message is not None else ""
         ruling.note(hold("#95", "handler:store", reason, blocks=scope))
         return ruling
+
+    async def _prove_store(self) -> None:
+        self._doubted = False
+        try:
+            await self._store.probe()
+        except StoreAway as away:
+            await self._wait_for_store([], str(away))
 
     async def _wait_for_store(self, taken: Sequence[Envelope], reason: str) -> None:
         """Nobody is answered; all connections close, and open again when a write goes through."""

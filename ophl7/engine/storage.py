@@ -339,7 +339,7 @@ class Store(Protocol):
         """The bytes to send: the delivery's own, or the journal's with our control id."""
 
     async def probe(self) -> None:
-        """Returns when a write goes through again; raises StoreAway when it does not."""
+        """Writes a row of no meaning as a commit would, durable on return; raises StoreAway when that does not go through."""
 
     async def close(self) -> None:
         """Gives the lease back. Idempotent."""

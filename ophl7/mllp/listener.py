@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
@@ -59,8 +60,11 @@ class Listener:
 
     @property
     def accepting(self) -> bool:
-        """Whether new connections are taken."""
-        return self._server is not None
+        """Whether new connections are taken: the system is asked, not only our own memory of having bound."""
+        sockets = self._server.sockets if self._server is not None else ()
+        return bool(sockets) and all(
+            sock.fileno() >= 0 and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) for sock in sockets
+        )
 
     async def start(self) -> None:
         """Binds and accepts; after `stop`, the same port again. Raises SettingsError when the address cannot be bound."""

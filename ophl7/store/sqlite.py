@@ -8,6 +8,7 @@ their own.
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
@@ -93,6 +94,7 @@ class SqliteStore:
         self._connection = self._bodies = self._loader = None
 
     def _open(self) -> Counters:
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # patient data: nobody else's to read
         self._connection = connection = self._connect()
         migrate(connection, shipped("sqlite"))
         self._bodies = self._connect()
@@ -234,14 +236,19 @@ class SqliteStore:
         return body
 
     async def probe(self) -> None:
-        """A write that goes through. Raises StoreAway when it does not."""
+        """A write that goes through, like a commit's: it waits for somebody's lock. Raises StoreAway when it does not."""
         await self._in_thread(self._probe)
 
     def _probe(self) -> None:
         connection = self._present()
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        connection.execute(self._sql["probe"], (secrets.token_hex(4),))
+        self._roll_back()
+        self._begin()
+        try:
+            connection.execute(self._sql["probe"], (secrets.token_hex(4),))
+        except BaseException:
+            self._roll_back()
+            raise
+        self._finish()
         self._open_holds = connection.execute(self._sql["count_open_holds"]).fetchone()[0]
 
     async def _in_thread(self, call: Callable[[], T]) -> T:

@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from tests.acceptance.messages import Side
 from tests.acceptance.practice import environment, until
 
 HERE = Path(__file__).resolve().parents[2]
+OURS = (sys.executable, "-m", "ophl7")
 START_SECONDS = 20.0
 STOP_SECONDS = 40.0
 
@@ -66,22 +67,22 @@ class Served:
             return await self.process.wait()
 
 
-async def run(database: Path, settings: dict[str, str]) -> Served:
-    """Starts it on `settings` without waiting for anything."""
+async def run(database: Path, settings: dict[str, str], command: Sequence[str] = OURS, cwd: Path = HERE) -> Served:
+    """Starts it on `settings` without waiting for anything. command: another installation's; cwd: where it is started."""
     count = len(list(database.parent.glob("serve-*.txt")))
     said = database.parent / f"serve-{count:03}.txt"
     ours = {name: value for name, value in os.environ.items() if not name.startswith("OPHL7_")}
     with said.open("wb") as out:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "ophl7", "serve", cwd=HERE, env=ours | settings, stdout=out, stderr=out
-        )
+        process = await asyncio.create_subprocess_exec(*command, "serve", cwd=cwd, env=ours | settings, stdout=out, stderr=out)
     return Served(process, said)
 
 
 @asynccontextmanager
-async def served(database: Path, setup: str, pm_url: str, emr_url: str, **more: str) -> AsyncIterator[Served]:
+async def served(
+    database: Path, setup: str, pm_url: str, emr_url: str, *, command: Sequence[str] = OURS, cwd: Path = HERE, **more: str
+) -> AsyncIterator[Served]:
     """A broker that listens; what is left of it at the end is killed."""
-    broker = await run(database, environment(database, setup, pm_url, emr_url, **more))
+    broker = await run(database, environment(database, setup, pm_url, emr_url, **more), command, cwd)
     try:
         await broker.ready()
         yield broker

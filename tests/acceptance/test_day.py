@@ -11,19 +11,12 @@ from ophl7.mllp.framing import frame
 from ophl7.testing.peers import Client, ScriptedPeer
 from tests.acceptance.day import Step, day, evening, look
 from tests.acceptance.messages import Side
+from tests.acceptance.playing import disturb
 from tests.acceptance.practice import EMR_OWNS, PM_OWNS, Ledger, Opening, until
 from tests.acceptance.process import Served, served
 from tests.acceptance.replies import read_reply
 
 pytestmark = pytest.mark.timeout(60)
-
-
-async def disturb(desk: dict[Side, ScriptedPeer], outage: str) -> None:
-    for peer in desk.values():
-        if outage == "begins":
-            await peer.stop()
-        elif outage == "ends":
-            await peer.start()
 
 
 @pytest.mark.parametrize("setup", [PM_OWNS, EMR_OWNS])

@@ -10,8 +10,9 @@ from ophl7.testing.peers import ScriptedPeer
 from tests.acceptance.day import Step
 from tests.acceptance.merge_day import DEADLY, MergedEvening, look_merged, merge_day
 from tests.acceptance.messages import Side
+from tests.acceptance.playing import disturb
 from tests.acceptance.practice import EMR_OWNS, PM_OWNS, Ledger, Opening, Practice, until
-from tests.acceptance.test_day import Hospitality, disturb
+from tests.acceptance.test_day import Hospitality
 
 pytestmark = pytest.mark.timeout(60)
 

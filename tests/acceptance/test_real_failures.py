@@ -116,6 +116,29 @@ async def test_a_database_that_goes_away_closes_the_lines_without_an_answer_unti
     assert practice.rows("SELECT 1 FROM journal WHERE control_id = 'C1'") == []
 
 
+async def test_a_database_that_goes_away_in_a_quiet_hour_is_seen_without_a_message(
+    opened: Opening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ophl7.broker._STORE_CHECK_SECONDS", 0.01)
+    practice = await opened(PM_OWNS)
+    away = practice.database.with_suffix(".away")
+    practice.database.rename(away)
+    await practice.until(lambda: practice.broker.health.readiness().reasons["store"] is not None)
+    away.rename(practice.database)
+    await practice.until(lambda: practice.broker.health.readiness().ready)
+    await practice.accepted("pm", adt("R1", "A28"))
+
+
+async def test_readiness_names_the_listener_that_is_gone(opened: Opening) -> None:
+    practice = await opened(PM_OWNS)
+    assert practice.broker.health.readiness().ready
+    await practice.broker.listeners["emr"].stop_accepting()
+    reason = practice.broker.health.readiness().reasons["listeners"]
+    assert reason is not None
+    assert "EMR" in reason
+    assert "PM" not in reason
+
+
 async def test_a_database_replaced_by_another_file_takes_no_more_messages(opened: Opening) -> None:
     practice = await opened(PM_OWNS)
     await practice.accepted("pm", adt("R1", "A28"))

@@ -20,7 +20,6 @@ PAGES = sorted(
     + [path for path in ROOT.glob("*.md") if path.name != "CHANGELOG.md"]
 )
 RECORDS = sorted((ROOT / "docs/decisions").glob("*.md"))
-DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 
 
 def named(path: Path) -> str:
@@ -150,39 +149,3 @@ def test_a_decision_says_context_choice_cost_and_what_would_change_it(record: Pa
 def test_no_two_decisions_share_a_number() -> None:
     numbers = [record.name[:4] for record in RECORDS]
     assert len(numbers) == len(set(numbers))
-
-
-def test_the_image_runs_as_nobody_in_particular_on_a_base_that_can_be_chosen() -> None:
-    assert re.findall(r"^ARG BASE=(\S+)$", DOCKERFILE, re.MULTILINE) == ["python:3.13-slim-bookworm"]
-    assert re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE) == ["${BASE}", "${BASE}"]
-    assert re.findall(r"^USER (.+)$", DOCKERFILE, re.MULTILINE) == ["10001:10001"]
-    assert "latest" not in DOCKERFILE
-    assert "://" not in DOCKERFILE.replace("sqlite:////data/ophl7.db", "")
-    assert "--require-hashes" in DOCKERFILE
-
-
-def test_the_image_says_where_it_listens_and_what_it_keeps() -> None:
-    assert "EXPOSE 2575 2576 8080" in DOCKERFILE
-    assert re.search(r"^VOLUME /data$", DOCKERFILE, re.MULTILINE)
-    assert 'ENTRYPOINT ["ophl7"]' in DOCKERFILE
-    assert 'CMD ["serve"]' in DOCKERFILE
-    assert re.search(r'^HEALTHCHECK .*CMD \["ophl7", "health"\]$', DOCKERFILE, re.MULTILINE)
-    values = dict(re.findall(r"(OPHL7_[A-Z_]+)=(\S+)", DOCKERFILE))
-    assert values.keys() <= {row.name for row in settings_table()}
-    assert values["OPHL7_TIMEZONE"] == "required"
-    assert {values[f"OPHL7_{name}_LISTEN"] for name in ("PM", "EMR", "HTTP")} == {
-        "0.0.0.0:2575",
-        "0.0.0.0:2576",
-        "0.0.0.0:8080",
-    }
-    for name in ("HANDLERS_PATH", "PLUGINS_PATH"):
-        assert f" {values[f'OPHL7_{name}']}" in DOCKERFILE.partition("install -d -m 0755")[2].partition("\n")[0]
-
-
-def test_what_the_image_copies_is_there_and_not_left_out() -> None:
-    ignored = (ROOT / ".dockerignore").read_text("utf-8").split()
-    for line in re.findall(r"^COPY (?!--)(.+)$", DOCKERFILE, re.MULTILINE):
-        for name in line.split()[:-1]:
-            assert (ROOT / name).exists(), name
-            assert name not in ignored
-    assert {".git", ".venv"} <= set(ignored)

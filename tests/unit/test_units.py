@@ -93,6 +93,14 @@ def test_what_is_no_address_is_refused(text: str) -> None:
         units.listen_address(text)
 
 
+@pytest.mark.parametrize(
+    ("host", "reached"),
+    [("0.0.0.0", "127.0.0.1"), ("::", "::1"), ("10.8.0.5", "10.8.0.5"), ("127.0.0.1", "127.0.0.1"), ("ophl7", "ophl7")],
+)
+def test_a_server_that_listens_everywhere_is_reached_over_loopback(host: str, reached: str) -> None:
+    assert units.nearby(host) == reached
+
+
 def test_networks_are_addresses_and_cidr_between_commas() -> None:
     assert units.networks("192.0.2.7, 198.51.100.0/24,2001:db8::/32") == (
         ip_network("192.0.2.7"),

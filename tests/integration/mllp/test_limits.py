@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import time
 from datetime import UTC, datetime
@@ -391,6 +392,17 @@ async def test_closing_all_leaves_the_door_open(listen: Open, desk: Desk) -> Non
     desk.envelopes.clear()
     async with Client(*listener.address) as again:
         assert await again.send(b"two") == b"ok:two"
+
+
+async def test_a_listening_socket_that_the_system_took_away_is_not_taken_for_one(listen: Open) -> None:
+    listener = await listen()
+    assert listener.accepting
+    assert listener._server is not None
+    (ours,) = listener._server.sockets
+    asyncio.get_running_loop().remove_reader(ours.fileno())  # or the loop would try to accept from it for ever
+    with socket.socket(fileno=os.dup(ours.fileno())) as twin:
+        twin.shutdown(socket.SHUT_RDWR)
+    assert not listener.accepting
 
 
 async def test_stop_accepting_keeps_the_connections_that_are_open(listen: Open, desk: Desk) -> None:

@@ -146,6 +146,37 @@ async def test_while_the_store_is_away_nobody_is_answered_and_everybody_is_aband
         assert await desk.send("pm", adt("C9")) == ["AA"]
 
 
+async def test_a_doubted_store_is_written_to_when_nothing_else_waits_and_found_away_without_a_message() -> None:
+    store = ScriptedStore()
+    async with Desk(store=store) as desk:
+        desk.engine.doubt_store()
+        await desk.settled()
+        assert store.probes == 1
+        assert desk.engine.closed_for == frozenset()
+        store.inner.away = "the disk is gone"
+        desk.engine.doubt_store()
+        await until(lambda: store.probes > 3)
+        assert desk.engine.closed_for == {"store"}
+        assert desk.seen.away == ["the disk is gone"]
+        assert desk.seen.closings == 1
+        store.inner.away = None
+        await desk.settled()
+        assert desk.engine.closed_for == frozenset()
+
+
+async def test_a_doubt_never_goes_before_a_message() -> None:
+    store = ScriptedStore()
+    async with Desk(store=store) as desk:
+        store.gate = asyncio.Event()
+        desk.offer("pm", adt("C1"))
+        desk.engine.doubt_store()
+        await store.reached.wait()
+        assert store.probes == 0
+        store.gate.set()
+        await desk.settled()
+        assert (store.probes, desk.lines["pm"].codes) == (1, ["AA"])
+
+
 async def test_a_store_that_goes_away_in_the_middle_keeps_marks_and_audit_and_writes_them_when_it_is_back() -> None:
     store = ScriptedStore()
     async with Desk(store=store) as desk:

@@ -256,6 +256,24 @@ async def test_a_lock_that_is_never_given_back_is_a_database_that_is_away(
     await store.commit(Rows(journal=[journal(1)]))
 
 
+async def test_a_probe_waits_for_somebody_elses_lock_as_a_commit_does(store: SqliteStore) -> None:
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as shell:
+        shell.execute("BEGIN IMMEDIATE")
+        probe = asyncio.create_task(store.probe())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not probe.done()
+        shell.execute("ROLLBACK")
+        await probe
+
+
+async def test_nobody_but_its_owner_reads_the_database(store: SqliteStore) -> None:
+    await store.commit(Rows(journal=[journal(1)]))
+    modes = {path.name: path.stat().st_mode & 0o777 for path in store.path.parent.glob(f"{store.path.name}*")}
+    assert {f"{store.path.name}{end}" for end in ("", "-wal", "-shm", ".lock")} <= modes.keys()
+    assert set(modes.values()) == {0o600}
+
+
 async def test_a_probe_mends_what_was_left_open_and_counts_the_holds_anew(store: SqliteStore) -> None:
     await store.commit(Rows(journal=[journal(1)], holds=[hold(1, 1)]))
     connection_of(store).execute("BEGIN")
