@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -123,7 +124,6 @@ def test_an_empty_value_counts_as_unset() -> None:
         ("OPHL7_EMR_TLS_CLIENT_AUTH", "must"),
         ("OPHL7_EMR_URL", "mllps://host:2575"),
         ("OPHL7_DATABASE_URL", "postgresql://user@host/db"),
-        ("OPHL7_LEARN_UNTIL", "2026-12-31"),
         ("OPHL7_PM_PROFILE", "acme.toml"),
         ("OPHL7_PM_ACK_MODE", "none"),
         ("OPHL7_EMR_ON_TIMEOUT", "review"),
@@ -246,3 +246,11 @@ def test_the_zone_of_the_system_is_found_by_its_link(tmp_path: Path) -> None:
     assert settings.system_timezone({"TZ": ":Asia/Tokyo"}, link) == "Asia/Tokyo"
     assert settings.system_timezone({}, tmp_path / "nothing") == "UTC"
     assert settings.system_timezone({"TZ": "CET-1CEST"}, link) == "UTC"
+
+
+@pytest.mark.parametrize("written", ["soon", "31.12.2026", "2026-13-01", "2026-12-31T08:00"])
+def test_the_last_day_of_learning_is_a_day(written: str) -> None:
+    (fault,) = faults({"OPHL7_LEARN_UNTIL": written})
+    assert fault.startswith("OPHL7_LEARN_UNTIL: ")
+    assert "2026-03-31" in fault
+    assert settings.load({"OPHL7_LEARN_UNTIL": "2026-12-31"}).learn_until == date(2026, 12, 31)
