@@ -1,0 +1,98 @@
+"""A simulator's memory: what the broker must hold after all that was said and answered. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ophl7.simulate.reading import Line
+from ophl7.simulate.steps import ChargeIs, FieldIs, Merged, NoPatient, NoVisit, PatientIs, Record, Side, VisitIs
+
+Document = dict[str, Any]
+
+
+class Truth:
+    """Filled by `take` once a message got the answer that it must get, and by `charged` with what the PM received."""
+
+    def __init__(self, side: Side) -> None:
+        self._side = side
+        self._patients: dict[str, PatientIs] = {}
+        self._fields: dict[tuple[str, str], str] = {}
+        self._nobody: dict[str, None] = {}
+        self._visits: dict[str, VisitIs] = {}
+        self._no_visits: dict[str, None] = {}
+        self._charges: dict[tuple[str, str], ChargeIs] = {}
+        self._merges: dict[str, Merged] = {}
+        self._received: dict[tuple[str, str], None] = {}
+
+    def take(self, records: Sequence[Record]) -> None:
+        """The newest word about each thing counts."""
+        for record in records:
+            match record:
+                case PatientIs(id=key):
+                    self._patients[key] = record
+                case FieldIs(patient, path, value):
+                    self._fields[patient, path] = value
+                case NoPatient(key):
+                    self._nobody[key] = None
+                case VisitIs(filler=filler):
+                    self._visits[filler] = record
+                case NoVisit(filler):
+                    self._no_visits[filler] = None
+                case ChargeIs():
+                    self._charges[record.transaction, record.kind] = record
+                case Merged(retired=retired):
+                    self._merges[retired] = record
+
+    def charged(self, lines: Sequence[Line]) -> None:
+        """Charges that were delivered to this side; a second copy changes nothing."""
+        for line in lines:
+            self._received[line.transaction, line.kind] = None
+
+    def document(self) -> Document:
+        """As JSON, for `--expect`: lists in the order of their keys, so that two runs can be compared line by line."""
+        return {
+            "side": self._side,
+            "patients": [_patient(one) for _, one in sorted(self._patients.items())],
+            "fields": [{"patient": at[0], "path": at[1], "value": value} for at, value in sorted(self._fields.items())],
+            "unknown_patients": sorted(self._nobody),
+            "appointments": [
+                {"filler_id": one.filler, "patient": one.patient, "start": one.start, "status": one.status}
+                for _, one in sorted(self._visits.items())
+            ],
+            "unknown_appointments": sorted(self._no_visits),
+            "charges": [_charge(one) for _, one in sorted(self._charges.items())],
+            "merges": [{"retired": one.retired, "survivor": one.survivor} for _, one in sorted(self._merges.items())],
+            "charges_received": [{"transaction_id": one[0], "kind": one[1]} for one in sorted(self._received)],
+        }
+
+
+def _patient(one: PatientIs) -> Document:
+    return {
+        "id": one.id,
+        "name": {"family": one.family, "given": one.given},
+        "birth_date": one.birth,
+        "sex": one.sex,
+        "fields": dict(one.fields),
+        "active": one.active,
+    }
+
+
+def _charge(one: ChargeIs) -> Document:
+    return {
+        "transaction_id": one.transaction,
+        "kind": one.kind,
+        "patient": one.patient,
+        "procedure": one.procedure,
+        "modifiers": list(one.modifiers),
+        "units": one.units,
+        "amount": one.amount,
+        "state": one.state,
+    }
+
+
+def counts(documents: Sequence[Document]) -> Mapping[str, int]:
+    """How many of each kind, over both sides, for a sentence to people. A merge that both sides did counts once."""
+    merges = {(one["retired"], one["survivor"]) for document in documents for one in document["merges"]}
+    kinds = ("patients", "appointments", "charges")
+    return {kind: sum(len(document[kind]) for document in documents) for kind in kinds} | {"merges": len(merges)}
