@@ -26,7 +26,7 @@ NOT_FAST := $(addprefix --ignore=,$(FAST))
 
 help:
 	@echo "make run      start the broker on the defaults (OPHL7_* in the environment change them)"
-	@echo "make demo     the same with a simulated PM and EMR"
+	@echo "make demo     see it work: a simulated PM and EMR play a practice's day"
 	@echo "make test     lint, types, import rules, the whole test suite"
 	@echo "make bench    measure throughput and latency"
 	@echo "make crash    kill the broker at full length and look for loss"
@@ -57,8 +57,8 @@ env:
 run: env
 	@exec $(BIN)/ophl7 serve
 
-demo:
-	@echo "make demo is not there yet: it comes with the simulated PM and EMR. Until then: make run" >&2; exit 2
+demo: env
+	@exec $(BIN)/ophl7 demo
 
 test: lint types imports unit rest
 	@echo "All checks passed."

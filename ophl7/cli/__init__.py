@@ -20,6 +20,7 @@ from ophl7.errors import LinkDown, Ophl7Error, SettingsError
 # verb -> what it does, in the words of `ophl7 --help`. The module is ophl7.cli.VERB.
 VERBS: dict[str, str] = {
     "serve": "Start the broker.",
+    "demo": "Start it with a simulated PM and EMR that play a practice's day.",
     "send": "Send messages to a listener and print its answers.",
     "listen": "Receive messages on a test port and answer them.",
     "simulate": "Play a PM or an EMR, to try the broker.",
