@@ -46,7 +46,7 @@ _ORDINARY: Final[tuple[Story, ...]] = (
 )
 
 _SECOND_CHART: Final = 500  # numbers from here on are second charts of somebody
-_SLOTS: Final = 32  # quarters of an hour from half past eight on
+_SLOTS: Final = 28  # quarters of an hour from half past eight on: all is over before five
 
 # SCH-25 as it is written -> the status that the broker must show (contract 3 and 6).
 STATUSES: Final = {
@@ -212,7 +212,7 @@ class _Today:
         """A chart that nobody needs: registered, and inactivated while nothing is open."""
         at = self._morning(child)
         yield self._registered(child, at, "A28")
-        lines = (self._pid(child),)
+        lines = (self._pid(child), "PV1|1|O")
         words = f"inactivates the chart of {child.name}, which nobody needs"
         yield Step(at + _minutes(45), "ADT^A29", lines, words, records=(self._is(child, active=False),))
 

@@ -13,7 +13,7 @@ from typing import Final
 from ophl7.simulate.chance import Chance, turn
 from ophl7.simulate.hand import Hand, segment
 from ophl7.simulate.reading import Chart, Heard
-from ophl7.simulate.steps import FieldIs, Merged, Record, Side, Step, other_side
+from ophl7.simulate.steps import FieldIs, Merged, Side, Step, other_side
 from ophl7.simulate.tries import Tries
 
 _DAYS_REMEMBERED: Final = 2  # a simulator that plays for ever must forget
@@ -53,7 +53,7 @@ class Follower:
             return steps
         number = chart.ids[self._owner]
         if number not in today.charts:
-            steps.append(self._own_fields(heard, number, chart, doubled=self._double_of(today, number, chart) is not None))
+            steps.append(self._own_fields(heard, number, chart))
             today.charts[number] = chart
         elif self._merges_too and heard.event == "ADT^A08" and (double := self._double_of(today, number, chart)) is not None:
             steps.append(self._merges(heard, number, chart, double))
@@ -73,23 +73,21 @@ class Follower:
         same = [other for other, known in today.charts.items() if other != number and known.same_child == chart.same_child]
         return same[0] if len(same) == 1 else None
 
-    def _own_fields(self, heard: Heard, number: str, chart: Chart, *, doubled: bool) -> Step:
+    def _own_fields(self, heard: Heard, number: str, chart: Chart) -> Step:
         """An update with its own chart number, what it owns, and now and then an address, which it does not own (#5)."""
         own, words = self._owned(number)
         more = {int(path.removeprefix("PID-")): value for path, value in own.items() if path.startswith("PID-")}
         if turn(number, 3) == 0:
             more[11] = "1 WRONG WAY^^ELSEWHERE^NY^12345"
             words += ", and an address that it does not own"
-        lines = (self._pid(chart, more), *(line for path, line in own.items() if not path.startswith("PID-")))
+        lines = (self._pid(chart, more), "PV1|1|O", *(line for path, line in own.items() if not path.startswith("PID-")))
         patient = f"{self._owner}:{number}"
-        # Of a second chart it is not for this side to say to whom its fields belong: its staff will merge them.
-        records: tuple[Record, ...] = () if doubled else tuple(FieldIs(patient, path, value) for path, value in own.items())
         return Step(
             heard.at + timedelta(minutes=1),
             "ADT^A08",
             lines,
             f"learns chart {number}: {words}",
-            records=records,
+            records=tuple(FieldIs(patient, path, value) for path, value in own.items()),
             again=turn(number, 7) == 5,
             control_id=f"{self.side[0].upper()}L{number}",
         )

@@ -92,13 +92,15 @@ class Hand:
         self._from_25 = version >= "2.5"
 
     def write(self, step: Step) -> bytes:
-        """The message, ready to be framed: UTF-8, said so in MSH-18, each segment ended by CR."""
+        """The message, ready to be framed: UTF-8, each segment ended by CR."""
         me, you = NAMES[self.side], NAMES[other_side(self.side)]
         when = stamp(step.at)
         kind, _, trigger = step.event.partition("^")
         structure = _STRUCTURES.get(step.event, "SIU_S12" if kind == "SIU" else "")
         event = f"{step.event}^{structure}" if structure and self.version >= "2.4" else step.event
-        head = f"MSH|^~\\&|{me}|DEMO|{you}|DEMO|{when}||{event}|{step.control_id}|P|{self.version}||||||UNICODE UTF-8"
+        head = f"MSH|^~\\&|{me}|DEMO|{you}|DEMO|{when}||{event}|{step.control_id}|P|{self.version}"
+        if self._from_25:  # before, table 0211 has no word for UTF-8
+            head += "||||||UNICODE UTF-8"
         evn = [] if kind == "SIU" else [f"EVN|{trigger}|{when}"]
         return "".join(f"{line}\r" for line in (head, *evn, *step.lines)).encode()
 
@@ -113,6 +115,7 @@ class Hand:
         kind, minutes = f"{visit.kind}^{KINDS[visit.kind]}", str(visit.minutes)
         sch = {
             2: visit.filler,
+            6: "ROUTINE^Routine",
             7: kind,
             8: kind,
             9: minutes,
@@ -126,7 +129,11 @@ class Hand:
         timing = [segment("TQ1", {1: "1", 6: f"{minutes}^min", 7: stamp(visit.start), 8: end})] if self._from_25 else []
         stay = ["PV1|1|O" + "|" * 17 + visit.filler] if people else []
         doctor = f"{visit.doctor}^{DOCTORS[visit.doctor]}" if visit.doctor in DOCTORS else visit.doctor
-        resources = [f"AIS|1||{kind}", f"AIL|1||{visit.room}", *([f"AIP|1||{doctor}"] if doctor else [])]
+        resources = [
+            f"AIS|1||{kind}",
+            f"AIL|1||{visit.room}|ROOM^Room",
+            *([f"AIP|1||{doctor}|DOCTOR^Doctor"] if doctor else []),
+        ]
         return (segment("SCH", sch), *timing, *people, *stay, "RGS|1", *resources)
 
     def charges(self, pid: str, filler: str, day: datetime, fees: Iterable[Fee]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ _GIRLS: Final = ("ADA", "BEA", "CORA", "DORA", "EDDA", "FAYE", "GRETA", "HOPE", 
 _BOYS: Final = ("ABEL", "BEN", "CARL", "DEAN", "EZRA", "FINN", "GUS", "HUGO", "IAN", "JON", "KURT", "LEO", "MAX", "NED")
 _STREETS: Final = ("SAMPLE ST", "EXAMPLE AVE", "INVENTED LN", "MADE-UP RD", "NOWHERE DR")
 
-_FIRST_DAY: Final = date(2020, 1, 1)
+FIRST_DAY: Final = date(2020, 1, 1)
 MOST_PEOPLE: Final = 400  # a day; with their second charts and their families, numbers stay below 1000
 
 
@@ -57,7 +57,7 @@ class Households:
 
     def __init__(self, seed: int, day: date) -> None:
         """Raises ValueError for a seed below 0 or a day before 2020: chart numbers are made of both."""
-        days = (day - _FIRST_DAY).days
+        days = (day - FIRST_DAY).days
         if seed < 0 or days < 0:
             raise ValueError("the seed may not be below 0, and the day not before 2020")
         self._day = day

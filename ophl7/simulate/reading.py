@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from ophl7.hl7v2 import timestamps
 from ophl7.hl7v2.message import Message, Segment
 from ophl7.simulate.hand import NAMES
+from ophl7.simulate.people import FIRST_DAY
 
 _ANYWHERE = ZoneInfo("UTC")  # the practice's clock has no zone here: its times are compared with each other only
 _PID_FIELDS = (5, 7, 8, 11, 13)
@@ -71,7 +72,8 @@ def read(payload: bytes) -> Heard:
         message.event,
         message.control_id,
         sent.instant.replace(tzinfo=None) if sent is not None else datetime.min,  # noqa: DTZ901 - the practice's clock has no zone
-        sent is not None and message.sending[0] in NAMES.values(),
+        # No simulator plays a day before FIRST_DAY.
+        sent is not None and sent.instant.date() >= FIRST_DAY and message.sending[0] in NAMES.values(),
         _chart(pid) if pid is not None else None,
         _booking(sch) if sch is not None else None,
         tuple(Line(ft1.text("2"), ft1.text("6")) for ft1 in message.all("FT1")),

@@ -45,7 +45,7 @@ class Tries:
         people = Households(self._seed, day)
         at, stranger = datetime.combine(day, time(7, 10)), people.child(_STRANGER)
         own = f"{self._side.upper()}:{self._id(people)}"
-        lines = (self._pid(stranger, self._id(people)),)
+        lines = (self._pid(stranger, self._id(people)), "PV1|1|O")
         words = f"registers {stranger.name}, which is the other side's to do"
         registers = self._step(people, "N", at, "ADT^A28", lines, words, "AE", "P01", records=(NoPatient(own),))
         rep = Visit(f"R{people.prefix}", at.replace(hour=13, minute=0), 20, "REP", "Booked", "BREAKROOM", "")

@@ -43,6 +43,8 @@ class Truth:
                     self._charges[record.transaction, record.kind] = record
                 case Merged(retired=retired):
                     self._merges[retired] = record
+                    # Which chart has the fields of two that are one is for the owner to say.
+                    self._fields = {at: value for at, value in self._fields.items() if at[0] != retired}
 
     def charged(self, lines: Sequence[Line]) -> None:
         """Charges that were delivered to this side; a second copy changes nothing."""
