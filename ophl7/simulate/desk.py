@@ -64,27 +64,22 @@ _PROGRESS: Final = (("Arrived", -9), ("Checked In", -4), ("Roomed", 2), ("Seen",
 class Desk:
     """The front desk. The same seed, date, version and number of patients make the same bytes."""
 
-    def __init__(self, side: Side, seed: int, version: str, patients: int, *, merges: bool) -> None:
-        """patients: children a day, 1 to MOST_PEOPLE; each has one story. merges: whether charts are merged and inactivated.
-
-        Raises ValueError.
-        """
+    def __init__(self, side: Side, seed: int, version: str, patients: int) -> None:
+        """patients: children a day, 1 to MOST_PEOPLE; each has one story. Raises ValueError."""
         if not 1 <= patients <= MOST_PEOPLE:
             raise ValueError(f"a day has 1 to {MOST_PEOPLE} patients")
         self.side = side
         self._seed = seed
         self._hand = Hand(side, version)
         self._patients = patients
-        self._merges = merges
 
     def day(self, day: date) -> list[Step]:
         """Everything that the desk says on that day, in order, with its MSH-10. Raises ValueError as Households does."""
         today = _Today(self.side, self._hand, Households(self._seed, day), Chance(self._seed, day.isoformat(), "desk"), day)
         steps = list(today.blocks())
-        left_out = set() if self._merges else {"ADT^A29", "ADT^A40"}
         for number in range(1, self._patients + 1):
             story = STORIES[number - 1] if number <= len(STORIES) else _ORDINARY[number % len(_ORDINARY)]
-            steps += [step for step in today.story(story, number) if step.event not in left_out]
+            steps += today.story(story, number)
         return numbered(steps, f"{self.side[0].upper()}{today.prefix}D")
 
 

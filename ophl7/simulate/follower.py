@@ -30,13 +30,12 @@ class _Day:
 class Follower:
     """Learns, adds its own fields, merges what the owner has put in order, and tries what it may not."""
 
-    def __init__(self, side: Side, seed: int, version: str, *, merges: bool) -> None:
+    def __init__(self, side: Side, seed: int, version: str) -> None:
         self.side: Side = side
         self._owner = other_side(side).upper()
         self._hand = Hand(side, version)
         self._chance = Chance(seed, side, "follower")
         self._tries = Tries(self._hand, seed)
-        self._merges_too = merges
         self._days: dict[date, _Day] = {}
 
     def hears(self, heard: Heard) -> list[Step]:
@@ -55,7 +54,7 @@ class Follower:
         if number not in today.charts:
             steps.append(self._own_fields(heard, number, chart))
             today.charts[number] = chart
-        elif self._merges_too and heard.event == "ADT^A08" and (double := self._double_of(today, number, chart)) is not None:
+        elif heard.event == "ADT^A08" and (double := self._double_of(today, number, chart)) is not None:
             steps.append(self._merges(heard, number, chart, double))
         booking = heard.booking
         if booking is not None and heard.event == "SIU^S12" and booking.kind == "FOLLOWUP":

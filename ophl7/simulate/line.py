@@ -22,6 +22,7 @@ _ACK_SECONDS: Final = 30.0
 class Reply:
     """The broker's answer. reason: its application code (ERR-5, before 2.5 the first word of MSA-3); text: its words."""
 
+    raw: bytes
     code: str
     control_id: str
     reason: str
@@ -42,7 +43,7 @@ class Reply:
         first, _, rest = text.partition(" ")
         if not reason and len(first) == 3 and first[0].isupper() and first[1:].isdecimal():
             reason = first
-        return cls(msa.text("1"), msa.field(2), reason, rest if first == reason else text)
+        return cls(raw, msa.text("1"), msa.field(2), reason, rest if first == reason else text)
 
 
 class Line:
@@ -57,13 +58,14 @@ class Line:
         self._tells = tells
         self.tried_again = 0
 
-    async def exchange(self, payload: bytes) -> bytes:
-        """Sends until there is an answer, and returns it. Raises LinkDown when the patience is over."""
+    async def exchange(self, payload: bytes, control_id: str) -> Reply:
+        """Sends until there is an answer to just this message, and returns it. Raises LinkDown when the patience is over."""
         delay, waited = _FIRST_DELAY, 0.0
         while True:
             try:
-                return await self._sender.exchange_raw(payload)
+                return await self._ask(payload, control_id)
             except LinkDown as error:
+                await self.hang_up()  # a late answer is never taken for the next message's
                 if self._patience and waited >= self._patience:
                     raise LinkDown(error.kind, f"{error}; given up after {waited:g} s") from error
                 if not waited:
@@ -72,6 +74,12 @@ class Line:
             await self._rest(delay)
             waited += delay
             delay = min(delay * 2, _LONGEST_DELAY)
+
+    async def _ask(self, payload: bytes, control_id: str) -> Reply:
+        reply = Reply.read(await self._sender.exchange_raw(payload))
+        if reply.control_id != control_id:
+            raise LinkDown("foreign", f"{self._to} answered to another message")
+        return reply
 
     async def hang_up(self) -> None:
         """Closes; the next message connects again. Idempotent."""

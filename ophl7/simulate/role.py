@@ -14,22 +14,21 @@ from ophl7.simulate.steps import Side, Step
 from ophl7.simulate.tries import Tries
 
 SetUp = Literal["pm/pm", "emr/emr"]
-MERGES: Final = False  # whether charts are merged and inactivated: as soon as the broker has handlers for that
 SET_UPS: Final[tuple[SetUp, ...]] = ("pm/pm", "emr/emr")
 
 
 class Role:
     """The PM or the EMR of one set-up. The same arguments and the same deliveries make the same bytes."""
 
-    def __init__(self, side: Side, set_up: SetUp, *, seed: int, version: str, patients: int, merges: bool = MERGES) -> None:
+    def __init__(self, side: Side, set_up: SetUp, *, seed: int, version: str, patients: int) -> None:
         """set_up: who owns patients / schedule. patients: children a day, for the owner. Raises ValueError as Desk does."""
         owner: Side = "pm" if set_up == "pm/pm" else "emr"
         self.side: Side = side
         self.set_up: SetUp = set_up
         self.seed = seed
         self.hand = Hand(side, version)
-        self._desk = Desk(side, seed, version, patients, merges=merges) if side == owner else None
-        self._follower = Follower(side, seed, version, merges=merges) if side != owner else None
+        self._desk = Desk(side, seed, version, patients) if side == owner else None
+        self._follower = Follower(side, seed, version) if side != owner else None
         self._clinic = Clinic(seed, version, owner) if side == "emr" else None
         self._tries = Tries(self.hand, seed)
         self.days_heard_closed = 0

@@ -40,11 +40,9 @@ def owner_in(set_up: SetUp) -> Side:
     return "pm" if set_up == "pm/pm" else "emr"
 
 
-def sit_down(
-    set_up: SetUp = "pm/pm", *, seed: int = 1, version: str = "2.5.1", patients: int = 12, merges: bool = True
-) -> Table:
+def sit_down(set_up: SetUp = "pm/pm", *, seed: int = 1, version: str = "2.5.1", patients: int = 12) -> Table:
     sides: Sequence[Side] = ("pm", "emr")
-    return Table({side: Role(side, set_up, seed=seed, version=version, patients=patients, merges=merges) for side in sides})
+    return Table({side: Role(side, set_up, seed=seed, version=version, patients=patients) for side in sides})
 
 
 def play(table: Table, set_up: SetUp, order: Callable[[Deliveries], Deliveries] = list, day: date = DAY) -> Table:

@@ -18,8 +18,8 @@ from ophl7.simulate.steps import PatientIs, Step, VisitIs
 from tests.unit.simulate.table import DAY
 
 
-def plan(seed: int = 1, patients: int = 12, day: date = DAY, version: str = "2.5.1", merges: bool = True) -> list[Step]:
-    return Desk("pm", seed, version, patients, merges=merges).day(day)
+def plan(seed: int = 1, patients: int = 12, day: date = DAY, version: str = "2.5.1") -> list[Step]:
+    return Desk("pm", seed, version, patients).day(day)
 
 
 def written(steps: list[Step], version: str = "2.5.1") -> list[bytes]:
@@ -50,11 +50,6 @@ def test_a_day_of_twelve_has_every_story_and_every_event() -> None:
     }
     assert any(step.again for step in plan())
     assert any(step.fresh for step in plan())
-
-
-def test_without_merges_no_chart_ends() -> None:
-    assert {step.event for step in plan()} - {step.event for step in plan(merges=False)} == {"ADT^A29", "ADT^A40"}
-    assert all(record.active for step in plan(merges=False) for record in step.records if isinstance(record, PatientIs))
 
 
 def test_twins_share_everything_but_the_given_name_and_are_never_taken_for_one() -> None:
