@@ -7,7 +7,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -35,15 +35,14 @@ _KEPT: Final = frozenset({*_LISTENS, "TIMEZONE", "API_TOKEN", "API_TOKEN_FILE", 
 
 _LOOK_SECONDS: Final = 0.05
 _SETTLE_SECONDS: Final = 60.0
-_OUTAGE_SECONDS: Final = 6.0
 
 
 @dataclass(frozen=True, slots=True)
 class Showing:
     """What is shown.
 
-    pause: seconds between two messages of one side. once: end when the day is over. folder: where the database is kept; None
-    for a temporary one, which is removed at the end.
+    pause: seconds between two messages of one side. outage: seconds for which the EMR is away; 0 for never. once: end when the
+    day is over. folder: where the database is kept; None for a temporary one, which is removed at the end.
     """
 
     set_up: SetUp
@@ -51,6 +50,7 @@ class Showing:
     patients: int
     start: date
     pause: float
+    outage: float
     once: bool
     folder: Path | None
 
@@ -87,7 +87,7 @@ class _Stage:
         showing = self._showing
         for side in SIDES:
             role = Role(side, showing.set_up, seed=showing.seed, version="2.5.1", patients=showing.patients)
-            outage = _OUTAGE_SECONDS if side == "emr" and showing.pause else 0.0
+            outage = showing.outage if side == "emr" else 0.0
             bill = Playbill(showing.start, pause=showing.pause, outage=outage, patience=0.0)
             self._players.append(Player(role, Address("127.0.0.1", 0), Teller(side, self._say), bill))
         try:
@@ -191,15 +191,14 @@ class _Stage:
         self._say("\n".join(lines))
 
     def _sum_up(self, documents: Sequence[Document], holds: Sequence[Document], wrong: Sequence[str]) -> None:
-        number = counts(documents)
+        counted = counts(documents)
+        verdict = "the broker holds them exactly as the two sides left them." if not wrong else "BUT"
         refused = sum(count for player in self._players for code, count in player.tally.answers.items() if code != "AA")
         again = sum(player.tally.again for player in self._players)
         lines = [
             "",
             "The day is over.",
-            f"  {number['patients']} patients, {number['appointments']} appointments, {number['charges']} charges and "
-            f"{number['merges']} merges: "
-            + ("the broker holds them exactly as the two sides left them." if not wrong else "BUT"),
+            "  " + ", ".join(_of(number, kind) for kind, number in counted.items()) + f": {verdict}",
             *(f"    {sentence}" for sentence in wrong),
             f"  {refused} messages were refused, each with a reason, because they came from the wrong side or said too little.",
             f"  {again} messages were sent twice, because an answer was lost: nothing happened twice.",
@@ -231,13 +230,10 @@ class _Stage:
         chosen |= {name: environ[PREFIX + name] for name in sorted(_KEPT) if environ.get(PREFIX + name)}
         if chosen.get("TIMEZONE") == ZONE_REQUIRED:
             del chosen["TIMEZONE"]
-        defaults = {row.name: row.default for row in settings_table()}
-        for name in _LISTENS:
-            if name not in chosen and not _is_free(listen_address(defaults[PREFIX + name])):
-                taken = defaults[PREFIX + name]
-                self._say(f"Another program uses {taken}, so the demo takes a free port instead. ({PREFIX}{name} names one.)")
-                chosen[name] = "127.0.0.1:0"
-        return {PREFIX + name: value for name, value in chosen.items()}
+        instead, remarks = free_ports(chosen, is_free)
+        for remark in remarks:
+            self._say(remark)
+        return {PREFIX + name: value for name, value in (chosen | instead).items()}
 
 
 @contextmanager
@@ -263,7 +259,21 @@ def _log(settings: Settings) -> Iterator[Log]:
         logging.getLogger().removeHandler(library_lines)
 
 
-def _is_free(address: Address) -> bool:
+def free_ports(chosen: Collection[str], free: Callable[[Address], bool]) -> tuple[dict[str, str], list[str]]:
+    """For each default port that another program has: another address, and a sentence. chosen: settings that somebody made."""
+    defaults = {row.name: row.default for row in settings_table()}
+    instead: dict[str, str] = {}
+    remarks: list[str] = []
+    for name in _LISTENS:
+        default = defaults[PREFIX + name]
+        if name not in chosen and not free(listen_address(default)):
+            instead[name] = "127.0.0.1:0"
+            remarks.append(f"Another program uses {default}, so a free port is taken instead ({PREFIX}{name} would name one).")
+    return instead, remarks
+
+
+def is_free(address: Address) -> bool:
+    """Whether nobody listens there just now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -271,6 +281,11 @@ def _is_free(address: Address) -> bool:
         except OSError:
             return False
     return True
+
+
+def _of(count: int, kind: str) -> str:
+    """`1 merge`, `2 merges`."""
+    return f"{count} {kind.removesuffix('s') if count == 1 else kind}"
 
 
 def _shown(where: tuple[str, int]) -> str:

@@ -10,7 +10,7 @@ import click
 
 from ophl7.cli import loop
 from ophl7.cli.exits import Exit
-from ophl7.cli.simulate import PACE, Text, read_date
+from ophl7.cli.simulate import DURATION, PACE, Text, read_date
 from ophl7.simulate.role import SET_UPS, SetUp
 
 
@@ -21,13 +21,16 @@ from ophl7.simulate.role import SET_UPS, SetUp
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0, 99_999), help="Another seed, other people.")
 @click.option("--patients", default=12, show_default=True, type=click.IntRange(1, 400), help="Children of the day.")
 @click.option("--date", "start", default="today", show_default=True, type=Text("DATE", read_date), help="Which day it is.")
+@click.option("--outage", default="6s", show_default=True, type=DURATION, help="How long the EMR is away once; 0 for never.")
 @click.option("--folder", type=click.Path(file_okay=False, path_type=Path), help="Keep the database here.")
-def command(once: bool, pace: float, set_up: SetUp, seed: int, patients: int, start: date, folder: Path | None) -> int:
+def command(
+    once: bool, pace: float, set_up: SetUp, seed: int, patients: int, start: date, outage: float, folder: Path | None
+) -> int:
     """Start the broker with a simulated PM and EMR that play a practice's day. All people are invented.
 
     It has a database of its own and touches no real system. Exit status 0; with --once 4 when something is not as it should be.
     """
     from ophl7.demo import Showing, demo  # brings the whole broker with it
 
-    right = loop.run(demo(os.environ, Showing(set_up, seed, patients, start, pace, once, folder)))
+    right = loop.run(demo(os.environ, Showing(set_up, seed, patients, start, pace, outage, once, folder)))
     return Exit.OK if right or not once else Exit.REFUSED
