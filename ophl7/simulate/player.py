@@ -205,7 +205,7 @@ class Player:
             self._heard.popitem(last=False)
         self.tally.received[heard.event] += 1
         self._teller.heard(heard)
-        self.truth.charged(heard.charges)
+        self.truth.charged(heard.charges, heard.chart)
         self._due(self._role.hears(heard))
         return True
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ophl7.simulate.reading import Line
+from ophl7.simulate.reading import Chart, Line
 from ophl7.simulate.steps import ChargeIs, FieldIs, Merged, NoPatient, NoVisit, PatientIs, Record, Side, VisitIs
 
 Document = dict[str, Any]
@@ -23,7 +23,7 @@ class Truth:
         self._no_visits: dict[str, None] = {}
         self._charges: dict[tuple[str, str], ChargeIs] = {}
         self._merges: dict[str, Merged] = {}
-        self._received: dict[tuple[str, str], None] = {}
+        self._received: dict[tuple[str, str], str | None] = {}
 
     def take(self, records: Sequence[Record]) -> None:
         """The newest word about each thing counts."""
@@ -46,10 +46,12 @@ class Truth:
                     # Which chart has the fields of two that are one is for the owner to say.
                     self._fields = {at: value for at, value in self._fields.items() if at[0] != retired}
 
-    def charged(self, lines: Sequence[Line]) -> None:
-        """Charges that were delivered to this side; a second copy changes nothing."""
+    def charged(self, lines: Sequence[Line], chart: Chart | None) -> None:
+        """Charges that were delivered to this side. chart: whom they name; of him this side's own number is remembered."""
+        own = self._side.upper()
+        patient = f"{own}:{chart.ids[own]}" if chart is not None and own in chart.ids else None
         for line in lines:
-            self._received[line.transaction, line.kind] = None
+            self._received[line.transaction, line.kind] = patient
 
     def document(self) -> Document:
         """As JSON, for `--expect`: lists in the order of their keys, so that two runs can be compared line by line."""
@@ -65,7 +67,9 @@ class Truth:
             "unknown_appointments": sorted(self._no_visits),
             "charges": [_charge(one) for _, one in sorted(self._charges.items())],
             "merges": [{"retired": one.retired, "survivor": one.survivor} for _, one in sorted(self._merges.items())],
-            "charges_received": [{"transaction_id": one[0], "kind": one[1]} for one in sorted(self._received)],
+            "charges_received": [
+                {"transaction_id": at[0], "kind": at[1], "patient": patient} for at, patient in sorted(self._received.items())
+            ],
         }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ophl7.simulate.comparing import Held, differences, wanted_patients
-from ophl7.simulate.reading import Line
+from ophl7.simulate.reading import Chart, Line
 from ophl7.simulate.steps import ChargeIs, FieldIs, Merged, NoPatient, NoVisit, PatientIs, Side, VisitIs
 from ophl7.simulate.truth import Document, Truth, counts
 
@@ -24,7 +24,7 @@ def said() -> list[Document]:
     pm.take([RUTH, DOUBLE, GONE])
     pm.take([VisitIs("V1", "PM:2", "20260105093000", "checked_out"), VisitIs("B1", None, "20260105120000", "booked")])
     pm.take([Merged("pm", "PM:2", "PM:1")])
-    pm.charged([Line("T1", "CG")])
+    pm.charged([Line("T1", "CG")], Chart({"PM": "1", "EMR": "E1"}, {}))
     emr.take([FieldIs("PM:1", "PID-40", "SMS"), FieldIs("PM:2", "PID-40", "gone with the merge")])
     emr.take([FEE, ChargeIs("T2", "CG", "PM:1", "99070", (), "1", "", "rejected"), NoPatient("EMR:9"), NoVisit("X1")])
     emr.take([ChargeIs("T3", "PY", "PM:1", "COPAY", (), "1", "20.00", "held"), Merged("emr", "PM:2", "PM:1")])
@@ -157,11 +157,19 @@ def test_what_is_otherwise_is_told(change: Callable[[dict[str, Any]], None], tol
 
 def test_a_charge_that_the_pm_never_got_or_should_not_have_got_is_told() -> None:
     pm, emr = said()
-    pm["charges_received"] = [{"transaction_id": "T2", "kind": "CG"}]
+    pm["charges_received"] = [{"transaction_id": "T2", "kind": "CG", "patient": "PM:1"}]
     assert differences([pm, emr], Held(**there())) == [
         "charge T1 (CG) did not come to the PM",
         "charge T2 (CG) came to the PM and should not have",
     ]
+
+
+@pytest.mark.parametrize("patient", [None, "PM:2", "PM:9"])
+def test_a_charge_that_came_under_no_living_chart_of_the_pm_is_told(patient: str | None) -> None:
+    pm, emr = said()
+    pm["charges_received"][0]["patient"] = patient
+    (told,) = differences([pm, emr], Held(**there()))
+    assert told.startswith(f"charge T1 (CG) came under {patient}")
 
 
 @pytest.mark.parametrize("alone", ["pm", "emr"])
