@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal
 
 import click
 
@@ -23,27 +23,23 @@ from ophl7.simulate.player import Playbill, Player
 from ophl7.simulate.role import SET_UPS, Role, SetUp
 from ophl7.simulate.tally import Teller
 
-T = TypeVar("T")
-
 _LISTENERS: Final = {"pm": "mllp://127.0.0.1:2575", "emr": "mllp://127.0.0.1:2576"}
 _RECEIVERS: Final = {"pm": "127.0.0.1:2675", "emr": "127.0.0.1:2676"}
 
 
-class Text(click.ParamType[Any]):
-    """An option whose text a function reads; what that says is wrong is the usage error."""
+def reads(reader: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, str | None], Any]:
+    """The callback of an option whose text `reader` makes a value of; the sentence of its ValueError is the usage error."""
 
-    def __init__(self, name: str, reader: Callable[[str], Any]) -> None:
-        self.name = name
-        self._reader = reader
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401 - click's signature
-        """What the reader makes of it."""
-        if not isinstance(value, str):
-            return value
+    def callback(ctx: click.Context, param: click.Parameter, text: str | None) -> Any:  # noqa: ANN401 - the reader's value
+        if text is None:
+            return None
         try:
-            return self._reader(value)
+            return reader(text)
         except ValueError as error:
-            self.fail(f"{value!r} {error}", param, ctx)
+            said = str(error)
+            raise click.BadParameter(said if said.startswith(repr(text)) else f"{text!r} {said}", ctx, param) from error
+
+    return callback
 
 
 def read_pace(text: str) -> float:
@@ -61,7 +57,10 @@ def read_pace(text: str) -> float:
 
 def read_date(text: str) -> date:
     """`2026-01-05` or `today`. Raises ValueError, also for days that no chart number can be made of."""
-    day = date.today() if text == "today" else date.fromisoformat(text)  # noqa: DTZ011 - the practice's own calendar
+    try:
+        day = date.today() if text == "today" else date.fromisoformat(text)  # noqa: DTZ011 - the practice's own calendar
+    except ValueError:
+        raise ValueError("is no day; write today or for example 2026-01-05") from None
     if day.year < 2020:
         raise ValueError("is too long ago; write a day from 2020-01-01 on")
     return day
@@ -71,12 +70,8 @@ def read_listener(text: str) -> BrokerAddress:
     """The broker's listener."""
     address = parse_url(text)
     if address.tls:
-        raise ValueError("asks for TLS, which is not there yet; use mllp://")
+        raise ValueError("asks for TLS, which the simulators do not speak; use mllp:// and a listener without TLS")
     return address
-
-
-PACE: Final = Text("PACE", read_pace)
-DURATION: Final = Text("DURATION", units.duration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,30 +87,36 @@ class _Where:
 @click.argument("side", type=click.Choice(["pm", "emr"]))
 @click.option(
     "--to",
-    type=Text("URL", read_listener),
+    callback=reads(read_listener),
     metavar="mllp://HOST:PORT",
     help="The broker's listener for this side. [default: 127.0.0.1, port 2575 for the PM, 2576 for the EMR]",
 )
 @click.option(
     "--listen",
-    type=Text("ADDRESS", units.listen_address),
+    callback=reads(units.listen_address),
     metavar="HOST:PORT",
     help="Where it receives what the broker delivers. [default: 127.0.0.1, port 2675 for the PM, 2676 for the EMR]",
 )
 @click.option("--set-up", default="pm/pm", show_default=True, type=click.Choice(SET_UPS), help="Who owns patients/schedule.")
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0, 99_999), help="Another seed, other people.")
 @click.option("--patients", default=12, show_default=True, type=click.IntRange(1, 400), help="Children a day.")
-@click.option("--date", "start", default="today", show_default=True, type=Text("DATE", read_date), help="The first day.")
+@click.option("--date", "start", default="today", show_default=True, callback=reads(read_date), help="The first day.")
 @click.option("--days", default=1, show_default=True, type=click.IntRange(0), help="How many days; 0 for no end.")
 @click.option("--once", is_flag=True, help="Leave when the days are over and nothing comes any more; else go on receiving.")
-@click.option("--quiet", default="5s", show_default=True, type=DURATION, help="With --once: how long nothing must come.")
-@click.option("--pace", default="2", show_default=True, type=PACE, help="Messages a second, or fast.")
+@click.option(
+    "--quiet",
+    callback=reads(units.duration),
+    help="With --once: how long nothing must come. [default: ten messages' time, 5s at least]",
+)
+@click.option("--pace", default="2", show_default=True, callback=reads(read_pace), help="Messages a second, or fast.")
 @click.option("--version", default="2.5.1", show_default=True, type=click.Choice(VERSIONS), help="The HL7 version it speaks.")
-@click.option("--outage", default="0", type=DURATION, help="Be away for that long in the middle of the day, e.g. 10s.")
+@click.option(
+    "--outage", default="0", callback=reads(units.duration), help="Be away for that long in the middle of the day, e.g. 10s."
+)
 @click.option(
     "--wait",
     "patience",
-    type=DURATION,
+    callback=reads(units.duration),
     help="How long to wait for a broker that does not answer; 0 for ever. [default: 60s, with --days 0 for ever]",
 )
 @click.option("--expect", type=click.Path(dir_okay=False, path_type=Path), help="Write what the broker must hold now, as JSON.")
@@ -130,7 +131,7 @@ def command(
     start: date,
     days: int,
     once: bool,
-    quiet: float,
+    quiet: float | None,
     pace: float,
     version: str,
     outage: float,
@@ -147,6 +148,8 @@ def command(
     role = Role(side, set_up, seed=seed, version=version, patients=patients)
     if patience is None:
         patience = 60.0 if days else 0.0
+    if quiet is None:
+        quiet = max(5.0, 10 * pace)
     bill = Playbill(start, days, once=once, quiet=quiet, pause=pace, outage=outage, patience=patience)
     where = _Where(
         to if to is not None else read_listener(_LISTENERS[side]),

@@ -97,6 +97,7 @@ class Player:
                     async with asyncio.timeout(_LAST_ANSWER_SECONDS):
                         await self._between.wait()
         finally:
+            self.tally.tried_again = self._line.tried_again
             finished = [end for end in ends if end.done()]
             for end in ends:
                 end.cancel()

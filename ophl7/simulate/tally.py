@@ -15,10 +15,15 @@ from ophl7.simulate.steps import Side, Step
 
 @dataclass(slots=True)
 class Tally:
-    """Counts. answers: MSA-1 -> how many; received: event -> how many different messages; surprises: wrong answers."""
+    """Counts.
+
+    sent: messages that were answered; again: copies on purpose; tried_again: tries without an answer; surprises: wrong answers.
+    answers: MSA-1 -> how many; received: event -> how many different messages.
+    """
 
     sent: int = 0
     again: int = 0
+    tried_again: int = 0
     unanswered: int = 0
     surprises: int = 0
     received_twice: int = 0
@@ -30,6 +35,7 @@ class Tally:
         return {
             "sent": self.sent,
             "sent_again": self.again,
+            "tried_again": self.tried_again,
             "answers": dict(sorted(self.answers.items())),
             "unanswered": self.unanswered,
             "not_as_expected": self.surprises,
@@ -94,6 +100,7 @@ class Teller:
         for text in (
             f"sent        {tally.sent}" + (f" ({answers})" if answers else ""),
             f"sent again  {tally.again}",
+            f"tried again {tally.tried_again}",
             f"received    {tally.received.total()}" + (f" ({received})" if received else ""),
             f"unanswered  {tally.unanswered}",
             f"not as expected  {tally.surprises}",

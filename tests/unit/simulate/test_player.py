@@ -240,7 +240,7 @@ async def test_the_summary_has_every_count_in_words_and_as_json() -> None:
         Teller("pm", one.lines.append).summary(one.player.tally)
         Teller("pm", one.lines.append, as_json=True).summary(one.player.tally)
     text = "\n".join(one.lines)
-    for words in ("sent ", "sent again  1", "received    0", "unanswered  0", "not as expected  0"):
+    for words in ("sent ", "sent again  1", "tried again 0", "received    0", "unanswered  0", "not as expected  0"):
         assert words in text
     summary = json.loads(one.lines[-1])["summary"]
     assert summary["sent"] == sum(summary["answers"].values()) == one.player.tally.sent
