@@ -60,13 +60,12 @@ class House:
         """kill -9, and up again where it was."""
         await self.broker.kill()
         await self.stack.aclose()
-        await self.start(**{f"{side}_LISTEN": ":".join(map(str, self.broker.addresses[side])) for side in SIDES})
+        await self.start(*(":".join(map(str, self.broker.addresses[side])) for side in SIDES))
 
-    async def start(self, **more: str) -> None:
+    async def start(self, pm: str = "127.0.0.1:0", emr: str = "127.0.0.1:0") -> None:
         urls = [f"mllp://{self.players[side].address}" for side in SIDES]
-        named = {name.upper(): value for name, value in more.items()}
         self.broker = await self.stack.enter_async_context(
-            served(self.database, self.set_up, urls[0], urls[1], API_TOKEN=TOKEN, **named)
+            served(self.database, self.set_up, urls[0], urls[1], API_TOKEN=TOKEN, PM_LISTEN=pm, EMR_LISTEN=emr)
         )
 
     def counts(self) -> list[int]:

@@ -92,12 +92,14 @@ async def test_both_commands_wait_for_the_broker_play_their_day_and_say_what_it_
             *("--pace", "fast", "--version", "2.4", "--once", "--quiet", "4s", "--expect", str(tmp_path / f"{side}.json")),
         ]
 
-    listens = {f"{side}_LISTEN": f"127.0.0.1:{ports[f'{side.lower()} listener']}" for side in ("PM", "EMR")}
+    listens = [f"127.0.0.1:{ports[f'{side} listener']}" for side in ("pm", "emr")]
     urls = [f"mllp://127.0.0.1:{ports[f'{side} receiver']}" for side in ("pm", "emr")]
     async with typed(tmp_path, *arguments("emr")) as emr, typed(tmp_path, *arguments("pm")) as pm:
         await pm.shows("trying again")
         await emr.shows("the other side begins the day")
-        async with served(tmp_path / "ophl7.db", "pm/pm", *urls, API_TOKEN=TOKEN, **listens) as broker:
+        async with served(
+            tmp_path / "ophl7.db", "pm/pm", *urls, API_TOKEN=TOKEN, PM_LISTEN=listens[0], EMR_LISTEN=listens[1]
+        ) as broker:
             assert (await pm.ended(), await emr.ended()) == (Exit.OK, Exit.OK), pm.shown + emr.shown
             found = re.search(r"Status page: http://127\.0\.0\.1:(\d+)/", broker.output)
             assert found is not None
