@@ -22,6 +22,7 @@ VERBS: dict[str, str] = {
     "serve": "Start the broker.",
     "send": "Send messages to a listener and print its answers.",
     "listen": "Receive messages on a test port and answer them.",
+    "patients": "Load the patients that both systems have; show one of them.",
     "config": "Show every setting, its value and where it came from.",
     "health": "Ask the running broker whether it is ready.",
     "version": "Show the version.",
