@@ -38,7 +38,7 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "phone": ("phone number", "home phone", "phone home", "phone1", "telephone", "tel"),
     "mobile": ("cell", "cell phone", "mobile phone", "phone mobile", "phone cell"),
     "work_phone": ("business phone", "phone work"),
-    "email": ("e-mail address", "mail", "email address"),
+    "email": ("email address", "mail"),
     "account": ("account number", "account no", "family account", "guarantor account"),
     "ssn": ("social security number",),
     "death_date": ("date of death", "deceased date"),
@@ -47,6 +47,10 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
 
 # Without these nobody can be created from a row (#3), so a list of the patients' owner that lacks one is a mistake.
 IDENTITY: Final = ("last_name", "first_name", "birth_date", "sex")
+
+
+# Where people write on several lines; what is left out may do so as well.
+BREAKABLE: Final = frozenset({"street", "street2"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,11 @@ from typing import BinaryIO, Final
 
 from ophl7.domain.patient import Side
 from ophl7.errors import ListUnusable
-from ophl7.golive.columns import Header, read_header, recognised
+from ophl7.golive.columns import BREAKABLE, Header, read_header, recognised
 from ophl7.golive.messages import holds_messages, messages, segment_end
 from ophl7.golive.records import Fault, Record, lines
 from ophl7.golive.rows import Setup, WrongRow, message_of
-from ophl7.golive.tables import DELIMITERS, LONGEST_LINE, decode, line_end, named_delimiter, rows, split_row
+from ophl7.golive.tables import DELIMITERS, LONGEST_LINE, Shape, decode, line_end, named_delimiter, rows, split_row
 
 STANDARD_INPUT: Final = "-"
 
@@ -81,7 +81,7 @@ class Source:
         physical = lines(chunks, table.end, offset, LONGEST_LINE)
         for _ in range(max(0, table.lines - place)):  # the header, when it was not passed before
             next(physical, None)
-        for row in rows(physical, max(place, table.lines), table.delimiter, table.header.width):
+        for row in rows(physical, max(place, table.lines), table.shape):
             yield self._record(row.line, row.last, row.end, row.cells, row.fault, table.header)
 
     def _record(self, line: int, last: int, end: int, cells: tuple[str, ...], fault: Fault | None, header: Header) -> Record:
@@ -98,7 +98,7 @@ class _Table:
     """How a table is written. end: the byte behind a line; lines: how many stand before the first row."""
 
     end: bytes
-    delimiter: str
+    shape: Shape
     header: Header
     lines: int
 
@@ -151,7 +151,11 @@ def _table(head: bytes, peer: Side, *, owner: bool) -> _Table:
         if text.strip() and named_delimiter(text) is None:
             readings = {delimiter: _cells(text, delimiter) for delimiter in ([given] if given is not None else DELIMITERS)}
             delimiter = max(readings, key=lambda one: recognised(readings[one]))
-            return _Table(end, delimiter, read_header(readings[delimiter], peer, owner=owner), number)
+            header = read_header(readings[delimiter], peer, owner=owner)
+            breakable = frozenset(range(header.width)) - {
+                place for column, place in header.places.items() if column not in BREAKABLE
+            }
+            return _Table(end, Shape(delimiter, header.width, breakable), header, number)
     raise ValueError("is empty")
 
 

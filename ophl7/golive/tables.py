@@ -10,6 +10,7 @@ import csv
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from ophl7.golive.records import Fault, Line
@@ -65,11 +66,20 @@ def decode(body: bytes) -> str | None:
     return None
 
 
-def rows(physical: Iterable[Line], line: int, delimiter: str, width: int) -> Iterator[Row]:
-    """The rows of a table, blank ones left out. line: lines before the first one given; width: cells that the header names."""
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How the rows of a table look. width: cells of a row; breakable: those (from 0) in which a line break is data."""
+
+    delimiter: str
+    width: int
+    breakable: frozenset[int] = frozenset()
+
+
+def rows(physical: Iterable[Line], line: int, shape: Shape) -> Iterator[Row]:
+    """The rows of a table, blank ones left out. line: lines before the first one given."""
     source = _Lines(physical, line)
     while (first := source.take()) is not None:
-        yield from _row(source, first, delimiter, width)
+        yield from _row(source, first, shape)
 
 
 class _Lines:
@@ -93,7 +103,7 @@ class _Lines:
         self._back.extendleft(reversed(taken))
 
 
-def _row(source: _Lines, first: tuple[int, Line], delimiter: str, width: int) -> Iterator[Row]:
+def _row(source: _Lines, first: tuple[int, Line], shape: Shape) -> Iterator[Row]:
     """The row that begins with `first`; none for a blank one."""
     number, line = first
     taken, text = [first], decode(line.body)
@@ -102,7 +112,7 @@ def _row(source: _Lines, first: tuple[int, Line], delimiter: str, width: int) ->
         return
     while True:
         try:
-            cells = split_row(text, delimiter)
+            cells = split_row(text, shape.delimiter)
         except csv.Error as error:
             more = source.take() if len(taken) < MOST_LINES and _is_open(error) else None
             further = None if more is None or more[1].cut else decode(more[1].body)
@@ -113,13 +123,12 @@ def _row(source: _Lines, first: tuple[int, Line], delimiter: str, width: int) ->
                 continue
             reason = _DAMAGED
             break
-        fault = _width_fault(cells, width)
-        if fault is None:
+        reason = _fault(cells, shape)
+        if not reason:
             if any(cells):
                 last, end = taken[-1][0], taken[-1][1].end
-                yield Row(number, last, end, (*cells, *[""] * (width - len(cells)))[:width])
+                yield Row(number, last, end, cells[: shape.width])
             return
-        reason = fault
         break
     source.give_back(taken[1:])  # it is this line that is wrong: those behind it are rows of their own
     yield _wrong(first, reason)
@@ -135,8 +144,15 @@ def _is_open(error: csv.Error) -> bool:
     return str(error) == "unexpected end of data"
 
 
-def _width_fault(cells: tuple[str, ...], width: int) -> str | None:
-    """Blank rows are no rows; a cell too many or too few means that the others may stand in the wrong columns."""
-    if not any(cells) or len(cells) == width or (len(cells) > width and not any(cells[width:])):
-        return None
-    return f"the row has {len(cells)} cells, the header has {width}"
+def _fault(cells: tuple[str, ...], shape: Shape) -> str:
+    """What is wrong with whole cells, "" when nothing is. Blank rows are no rows.
+
+    A cell too many or too few means that the others may stand in the wrong columns. A line break or half a pair of quotation
+    marks in a name or an id comes from a mark that another row closes: two patients would become one.
+    """
+    if not any(cells):
+        return ""
+    if len(cells) < shape.width or any(cells[shape.width :]):
+        return f"the row has {len(cells)} cells, the header has {shape.width}"
+    exact = (cell for place, cell in enumerate(cells) if place not in shape.breakable)
+    return _DAMAGED if any(len(cell.splitlines()) > 1 or cell.count('"') % 2 for cell in exact) else ""
