@@ -14,7 +14,7 @@ from ophl7.engine.list_deciding import EVENTS, LOADED, Found, ListDecider
 from ophl7.engine.lists import Difference, Tally
 from ophl7.engine.runner import Runner
 from ophl7.engine.storage import Keys
-from ophl7.engine.unit_of_work import Ids, UnitOfWork
+from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.kit import Change, Context, Handlers, Rules, Segment, SetAppointment, Side, Verdict, read_booking
 from tests.unit.engine.desk import START, Desk, adt, dft, ft1, message, msh, pid, siu
 
@@ -22,8 +22,8 @@ BOTH = "C9^^^EMR^MR~7050^^^PM^MR"
 
 
 async def load(desk: Desk, peer: Side, *messages: bytes, known: set[Difference] | None = None) -> list[Found]:
-    """One batch of a list, committed."""
-    uow = UnitOfWork(desk.store, Ids(await desk.store.open()))
+    """One batch of a list, committed; it counts on where the desk's engine is, and the engine behind it."""
+    uow = UnitOfWork(desk.store, desk.engine._ids)
     decider = ListDecider(Judge(desk.router, desk.policy, Runner(desk.watchdog)), desk.policy, desk.clock.now)
     arrivals = [read_arrival(peer, 0, desk.clock.moment, raw, 0, len(raw), desk.policy) for raw in messages]
     keys = Keys()
