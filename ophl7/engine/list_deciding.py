@@ -12,14 +12,15 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
-from ophl7.domain.changes import CreatePatient, LinkIdentifier, SetField
+from ophl7.domain.changes import ConfirmPatient, CreatePatient, LinkIdentifier, SetActive, SetField
 from ophl7.domain.policy import Policy
 from ophl7.domain.verdicts import Outcome
 from ophl7.engine.arrival import Arrival
 from ophl7.engine.custody import Custody, detail, headline, subject_in_journal
 from ophl7.engine.effects import Effects
-from ophl7.engine.judging import Judge, describe
+from ophl7.engine.judging import CHANGES_NOTHING, Judge, describe
 from ophl7.engine.lists import Difference, Fate, Tally
+from ophl7.engine.merging import Freeze
 from ophl7.engine.ruling import Judged, Ruling
 from ophl7.engine.storage import JournalRow
 from ophl7.engine.unit_of_work import UnitOfWork
@@ -27,6 +28,9 @@ from ophl7.hl7v2.message import Message
 
 # Registrations and updates; whatever else a file holds (bookings, charges, merges) would have effects beyond the registry.
 EVENTS = frozenset({"ADT^A01", "ADT^A04", "ADT^A05", "ADT^A28", "ADT^A08", "ADT^A31"})
+
+# What of a ruling is taken.
+_REGISTRY = (CreatePatient, ConfirmPatient, SetField, LinkIdentifier, SetActive)
 
 # The journal's words for a message that no connection brought.
 LOADED = "loaded from a list, nothing was sent"
@@ -51,9 +55,10 @@ class Found(NamedTuple):
 class ListDecider:
     """Decides one message of a list after another, into the open unit of work."""
 
-    def __init__(self, judge: Judge, policy: Policy, now: Callable[[], datetime]) -> None:
+    def __init__(self, judge: Judge, policy: Policy, now: Callable[[], datetime], freeze: Freeze) -> None:
+        """freeze: for a merge that is released, see engine.merging."""
         self._judge = judge
-        self._custody = Custody(judge, policy)
+        self._custody = Custody(judge, policy, freeze)
         self._policy = policy
         self._now = now
 
@@ -97,13 +102,12 @@ def _not_taken(ruling: Ruling) -> Found | None:
     row, reason, code = headline(ruling)
     state = ruling.state
     if state == "held":
+        conditions = ruling.conditions.values()
+        reason = "; ".join(dict.fromkeys(condition.reason for condition in conditions))
         # What waits for a registration is simply not known; anything else contradicts a chart that is.
-        unknown = all(condition.kind == "patient" for condition in ruling.conditions.values())
-        return Found("refused" if unknown else "held", row, code, reason)
-    on_ignore_list = ruling.ignored is not None and ruling.ignored.row == "#80"
-    if on_ignore_list or state not in {"accepted", "ignored"}:
-        return Found("refused", row, code, reason)
-    return None
+        return Found("refused" if all(one.kind == "patient" for one in conditions) else "held", row, code, reason)
+    unchanged = ruling.ignored is not None and ruling.ignored.text == CHANGES_NOTHING
+    return None if state == "accepted" or unchanged else Found("refused", row, code, reason)
 
 
 def _left_out(ruling: Ruling, known: set[Difference]) -> set[Difference]:
@@ -111,7 +115,7 @@ def _left_out(ruling: Ruling, known: set[Difference]) -> set[Difference]:
     kept: list[Judged] = []
     new: set[Difference] = set()
     for judged in ruling.judged:
-        if not judged.change.kind.startswith("patient."):
+        if not isinstance(judged.change, _REGISTRY):
             continue
         difference = _difference(ruling, judged)
         if difference is not None:

@@ -27,6 +27,7 @@ from ophl7.extend.loading import load_parts
 from ophl7.golive.records import Record
 from ophl7.golive.rows import Setup
 from ophl7.golive.source import Source, look_at
+from ophl7.golive.standing import StandingOutbox
 from ophl7.settings import Settings
 from ophl7.store.rehearsal import rehearsal
 from ophl7.store.sqlite import SqliteStore
@@ -85,7 +86,8 @@ async def load_lists(settings: Settings, order: Order, tell: Teller, clock: Cloc
     Raises ListUnusable, DatabaseLocked (with what to do), MigrationError, RegistrationError, StoreAway. What was committed by
     then stays, and the same order goes on behind it.
     """
-    policy, time = policy_from(settings), clock or SystemClock()
+    # A list is what its system has on record: nobody is learned from it who is not its own (decisions 2).
+    policy, time = replace(policy_from(settings), learn_until=0.0), clock or SystemClock()
     with ExitStack() as stack:
         sources = _look_at_all(settings, order, policy, time, stack)
         parts = load_parts(handlers_path=settings.handlers_path, plugins_path=settings.plugins_path, enabled=settings.plugins)
@@ -97,7 +99,10 @@ async def load_lists(settings: Settings, order: Order, tell: Teller, clock: Cloc
         store = SqliteStore(database)
         try:
             ids = Ids(await _open(store))
-            loading = Loading(store, SqliteLists(store), judge, policy, ids, time, _Room(database, settings.disk_reserve))
+            waiting, unreachable = await store.open_deliveries(), await store.unreachable()
+            standing = StandingOutbox(waiting, unreachable, time.now().timestamp())
+            room = _Room(database, settings.disk_reserve)
+            loading = Loading(store, SqliteLists(store), judge, policy, ids, time, room, standing)
             return [await loading.load(source, order, tell) for source in sources]
         finally:
             await store.close()
@@ -147,10 +152,21 @@ class _Room:
 class Loading:
     """Loads one list after another into an open store."""
 
-    def __init__(self, store: Store, book: ListBook, judge: Judge, policy: Policy, ids: Ids, clock: Clock, room: _Room) -> None:
+    def __init__(
+        self,
+        store: Store,
+        book: ListBook,
+        judge: Judge,
+        policy: Policy,
+        ids: Ids,
+        clock: Clock,
+        room: _Room,
+        standing: StandingOutbox,
+    ) -> None:
         self._store = store
         self._book = book
-        self._decider = ListDecider(judge, policy, clock.now)
+        self._decider = ListDecider(judge, policy, clock.now, standing.freeze)
+        self._standing = standing
         self._policy = policy
         self._ids = ids
         self._clock = clock
@@ -210,6 +226,8 @@ class Loading:
                 return await self._write(
                     UnitOfWork(self._store, self._ids), progress, batch, [Found("refused", "#95", "", why)]
                 )
+        finally:
+            self._standing.thaw()
         for record in batch:
             progress = await self._settle(progress, [record])
         return progress
@@ -250,6 +268,7 @@ class Loading:
         done = replace(progress, offset=batch[-1].end, place=batch[-1].last, tally=tally)
         uow.rows.lists.append(done)
         await self._store.commit(uow.rows)
+        self._standing.committed(uow.rows)
         return done
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ophl7.cli.exits import Exit
-from tests.acceptance.messages import RUTH, Fee, adt, dft, siu
+from tests.acceptance.messages import OSCAR, RUTH, Fee, adt, dft, merged, segments, siu
 from tests.acceptance.practice import EMR_OWNS, PM_OWNS, Practice
 from tests.integration.golive.lists import HEADER, Office, announcement, charts_table, people, registry, table
 
@@ -177,7 +180,7 @@ async def test_what_waited_leaves_when_the_broker_runs_and_the_list_does_not(off
     office.setup(PM_URL="mllp://127.0.0.1:1", EMR_URL="mllp://127.0.0.1:1")
     async with Practice(office.database, PM_OWNS) as practice:
         await practice.accepted("emr", dft("D1"), dft("D2", [Fee("T2")]))
-        await practice.accepted("pm", siu("S1", "S12"))
+        await practice.accepted("pm", siu("S1", "S12", who=replace(RUTH, birth="")))  # too little to be known by (#30)
         assert len(practice.holds()) == 3
     row = (RUTH.id, RUTH.family, RUTH.given, "4/12/2018", RUTH.sex, RUTH.street)
     pm = table(office.folder / "pm.csv", [*people(range(100, 103)), row])
@@ -193,6 +196,35 @@ async def test_what_waited_leaves_when_the_broker_runs_and_the_list_does_not(off
         news = announcement("A1", people([100])[0])
         await practice.accepted("pm", news)
         await practice.assert_relayed(news, "emr")
+
+
+@pytest.mark.parametrize("reached", [False, True], ids=["nothing was on its way", "the head may have been tried"])
+async def test_a_merge_that_waited_for_its_target_redirects_what_is_queued_as_on_the_line(
+    office: Office, tmp_path: Path, reached: bool
+) -> None:
+    """Queued charges of the retired chart leave under the survivor; bytes that may have been tried stay as they are."""
+    async with Practice(office.database, PM_OWNS, PM_URL="", EMR_URL="") as practice:
+        await practice.accepted("pm", adt("A1", "A04"))
+        await practice.accepted("emr", dft("D1"), dft("D2", [Fee("T2")]))
+        await practice.accepted("pm", merged("M1", (RUTH, OSCAR)))
+        assert practice.holds() == ["target:PM:7051"]
+    if reached:
+        with closing(sqlite3.connect(office.database)) as connection, connection:
+            connection.execute("DELETE FROM meta WHERE name LIKE 'link%'")
+    row = (OSCAR.id, OSCAR.family, OSCAR.given, "9/30/2015", OSCAR.sex, OSCAR.street)
+    loaded = await asyncio.to_thread(office.one, "pm", table(office.folder / "pm.csv", [row]))
+    assert loaded == {"created": 1, "released": 1}
+    async with Practice(office.database, PM_OWNS) as practice:
+        received = await practice.quiet()
+        ids = [segments(payload, b"PID")[0].split(b"|")[3].split(b"^")[0] for payload in received["pm"]]
+        assert ids == ([b"7050", b"7051"] if reached else [b"7051", b"7051"])
+        assert practice.holds() == []
+
+
+def test_the_other_sides_list_teaches_nobody_new_also_while_the_practice_learns_from_messages(office: Office) -> None:
+    office.setup(LEARN_UNTIL="2199-12-31")
+    emr = charts_table(office.folder / "emr.csv", range(3))
+    assert office.one("emr", emr) == {"not_taken": 3}
 
 
 async def test_while_the_broker_runs_a_load_says_to_stop_it_and_a_dry_run_goes_on(office: Office) -> None:

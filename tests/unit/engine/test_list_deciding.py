@@ -24,7 +24,8 @@ BOTH = "C9^^^EMR^MR~7050^^^PM^MR"
 async def load(desk: Desk, peer: Side, *messages: bytes, known: set[Difference] | None = None) -> list[Found]:
     """One batch of a list, committed; it counts on where the desk's engine is, and the engine behind it."""
     uow = UnitOfWork(desk.store, desk.engine._ids)
-    decider = ListDecider(Judge(desk.router, desk.policy, Runner(desk.watchdog)), desk.policy, desk.clock.now)
+    judge = Judge(desk.router, desk.policy, Runner(desk.watchdog))
+    decider = ListDecider(judge, desk.policy, desk.clock.now, desk.seen.freeze)
     arrivals = [read_arrival(peer, 0, desk.clock.moment, raw, 0, len(raw), desk.policy) for raw in messages]
     keys = Keys()
     for arrival in arrivals:
@@ -160,7 +161,8 @@ async def test_the_setting_for_foreign_fields_holds_for_lists_too(foreign: str, 
 async def test_what_had_waited_leaves_in_the_same_commit_oldest_first_and_the_list_does_not() -> None:
     async with Desk() as desk:
         await desk.send("emr", dft("D1", ft1("T1")), dft("D2", ft1("T2")), dft("D3", ft1("T3"), ids="C9^^^EMR^MR"))
-        await desk.send("pm", siu("S1"), adt("U1", "A31", sex=""))
+        booking = message(msh("SIU^S12", "S1"), "SCH||F1" + "|" * 23 + "Booked", pid(born=""))
+        await desk.send("pm", booking, adt("U1", "A31", sex=""))
         assert desk.states == ["held"] * 5
         commits = desk.memory.commits
         (found,) = await load(desk, "pm", adt("A1"))
@@ -172,6 +174,35 @@ async def test_what_had_waited_leaves_in_the_same_commit_oldest_first_and_the_li
         assert (found.fate, found.released) == ("linked", 1)
         assert desk.journal("D3").state == "accepted"
         assert desk.memory.holds == {}
+
+
+async def test_a_provisional_patient_is_confirmed_by_his_owners_list() -> None:
+    async with Desk() as desk:
+        await desk.send("pm", siu("S1"))
+        assert fates(await load(desk, "emr", adt("E1", "A31", ids=BOTH))) == ["linked"]
+        assert [one.provisional for one in desk.memory.patients.values()] == [True]
+        assert fates(await load(desk, "pm", adt("A1", "A31"))) == ["changed"]
+        assert [one.provisional for one in desk.memory.patients.values()] == [False]
+        assert fates(await load(desk, "pm", adt("A1", "A31"))) == ["unchanged"]
+
+
+async def test_a_chart_that_its_side_merged_away_is_kept_and_never_registered_anew() -> None:
+    async with Desk() as desk:
+        await desk.send("pm", adt("A1"), adt("A2", ids="8^^^PM^MR"))
+        await desk.send("pm", message(msh("ADT^A40", "M1"), pid(ids="8^^^PM^MR"), "MRG|7050^^^PM^MR"))
+        found = await load(desk, "pm", adt("A3", "A28"), adt("A4", "A31", name="Rivers^Adah"))
+        assert [(one.fate, one.row) for one in found] == [("held", "#8"), ("changed", "")]
+        assert desk.memory.patients[1].fields["PID-5"] == "Rivers^Adah"
+        assert desk.memory.patients[2].fields["PID-5"] == "Rivers^Ada"
+
+
+async def test_an_inactive_patient_is_active_again_by_a_registration_and_not_by_an_update() -> None:
+    async with Desk() as desk:
+        await desk.send("pm", adt("A1"), adt("A2", "A29"))
+        assert fates(await load(desk, "pm", adt("A3", "A31"))) == ["unchanged"]
+        assert desk.memory.patients[1].inactive_on("pm")
+        assert fates(await load(desk, "pm", adt("A3", "A28"))) == ["changed"]
+        assert not desk.memory.patients[1].inactive_on("pm")
 
 
 async def test_a_patient_whose_record_waits_for_a_person_is_left_alone() -> None:
