@@ -64,6 +64,8 @@ def _load(chosen: settings.Settings, order: Order, file: TextIO | None, *, quiet
     from ophl7.cli.list_telling import ListTeller, document
     from ophl7.golive.loading import load_lists
 
+    copy = "a copy of " if order.dry_run else ""
+    click.echo(f"Into {copy}the database {chosen.database_path.absolute()}", err=True)
     teller = ListTeller(order, file, quiet=quiet)
     try:
         found: list[Loaded] = loop.run(load_lists(chosen, order, teller))

@@ -180,11 +180,11 @@ class Loading:
         if not already:
             tell.begins(source, progress)
             for batch in _batches(source.records(progress.offset, progress.place)):
-                if source.changed():
-                    raise ListUnusable(f"{source.name} was changed while it was read; load it again as it is now")
+                _check_unchanged(source)
                 self._room.check()
                 progress = await self._settle(progress, batch)
                 tell.advances(source, progress)
+            _check_unchanged(source)
             progress = await self._finish(progress, source, order)
         after = 0
         while page := await self._book.refusals(progress.id, after=after, limit=_PAGE):
@@ -270,6 +270,11 @@ class Loading:
         await self._store.commit(uow.rows)
         self._standing.committed(uow.rows)
         return done
+
+
+def _check_unchanged(source: Source) -> None:
+    if source.changed():
+        raise ListUnusable(f"{source.name} was changed while it was read; load it again as it is now")
 
 
 def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:

@@ -114,6 +114,7 @@ def test_a_dry_run_says_what_would_be_and_writes_nothing(office: Office) -> None
     assert office.one("emr", emr, "--dry-run") == {"linked": 9, "differences": 2}
     assert registry(office.database) == before
     assert office.type("patients", "load", "--peer", "emr", "--dry-run", emr) == Exit.OK
+    assert f"Into a copy of the database {office.database}" in office.said
     assert "9 patients would be loaded (dry run, nothing was written)" in office.output
 
 
