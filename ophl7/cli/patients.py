@@ -16,6 +16,7 @@ import click
 
 from ophl7 import settings
 from ophl7.cli import loop
+from ophl7.cli.exits import Exit
 from ophl7.cli.text import visible
 from ophl7.domain.patient import Side
 
@@ -113,17 +114,25 @@ class _Desk:
 @command.command()
 @click.argument("identifier")
 @click.option("--json", "as_json", is_flag=True, help="Print the document of GET /api/v1/patients/IDENTIFIER.")
-def show(identifier: str, as_json: bool) -> None:
-    """Show the patient with this IDENTIFIER: a bare id or AUTHORITY:id. Works whether the broker runs or not."""
+def show(identifier: str, as_json: bool) -> int:
+    """Show the patient with this IDENTIFIER: a bare id or AUTHORITY:id. Works whether the broker runs or not.
+
+    Exit status 4 when nobody, or more than one, has this identifier.
+    """
     found = loop.run(_look_up(settings.load(os.environ), identifier))
+    if isinstance(found, str):
+        click.echo(found, err=True)
+        return Exit.REFUSED
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
-        return
-    for line in _lines(found):
-        click.echo(visible(line))
+    else:
+        for line in _lines(found):
+            click.echo(visible(line))
+    return Exit.OK
 
 
-async def _look_up(chosen: settings.Settings, identifier: str) -> dict[str, Any]:
+async def _look_up(chosen: settings.Settings, identifier: str) -> dict[str, Any] | str:
+    """The patient's document, or the sentence that says why there is none."""
     from ophl7.admin.people import one_patient
     from ophl7.admin.problems import Problem
     from ophl7.store.reader import SqliteReader
@@ -135,7 +144,7 @@ async def _look_up(chosen: settings.Settings, identifier: str) -> dict[str, Any]
     except Problem as problem:
         several = problem.more.get("patients")
         listed = f": {', '.join(several)}" if isinstance(several, list) else ""
-        raise click.ClickException(f"{problem.detail}{listed}") from None
+        return f"{problem.detail}{listed}"
     finally:
         await reader.close()
 

@@ -51,8 +51,8 @@ async def test_nobody_several_and_no_database_are_told(office: Office) -> None:
     assert "OPHL7-E301 the database file is not there" in office.said
     async with Practice(office.database, PM_OWNS) as practice:
         await practice.accepted("pm", adt("A1", "A04"), adt("A2", "A04", Person(ids="7050^^^LAB^MR")))
-    assert await asyncio.to_thread(office.type, "patients", "show", "7051") == Exit.USAGE
+    assert await asyncio.to_thread(office.type, "patients", "show", "7051") == Exit.REFUSED
     assert "no patient has this identifier" in office.said
-    assert await asyncio.to_thread(office.type, "patients", "show", "7050") == Exit.USAGE
+    assert await asyncio.to_thread(office.type, "patients", "show", "7050") == Exit.REFUSED
     assert "several patients have this id; ask for one of them: LAB:7050, PM:7050" in office.said
     assert await asyncio.to_thread(office.type, "patients", "show", "LAB:7050") == Exit.OK
