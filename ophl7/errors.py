@@ -100,11 +100,22 @@ class DatabaseLocked(OperationsError):
 
     code = "OPHL7-E303"
 
+    def __init__(self, message: str | None = None, *, holder: str = "") -> None:
+        """`holder`: the number of that process, "" when nobody knows."""
+        super().__init__(message)
+        self.holder = holder
+
 
 class MigrationError(OperationsError):
     """The database's schema is not one that this version can work with."""
 
     code = "OPHL7-E304"
+
+
+class ListUnusable(OperationsError):
+    """A patient list cannot be loaded as it is."""
+
+    code = "OPHL7-E310"
 
 
 class SettingsError(Ophl7Error):

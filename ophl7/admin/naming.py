@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from ophl7.admin.ports import Face
+from ophl7.admin.ports import Face, Registry
 from ophl7.admin.problems import Problem
 from ophl7.domain.identifiers import KEY_TYPES, Identifier, named_patient, subject_of
 from ophl7.domain.patient import Patient, Side
@@ -24,7 +24,7 @@ class Found:
     subjects: frozenset[int]
 
 
-async def find(face: Face, text: str) -> Found:
+async def find(face: Registry, text: str) -> Found:
     """`text`: a bare id or AUTHORITY:id. Raises Problem 409 with the list where a bare id is that of several patients."""
     for value, authority in _readings(text):
         owners = await face.reads.named(value, authority)
@@ -54,7 +54,7 @@ def _readings(text: str) -> list[tuple[str, str | None]]:
     return [(value.strip(), authority.strip()), *whole] if colon and authority and value else whole
 
 
-def _unknown(face: Face, value: str, authority: str | None) -> set[int]:
+def _unknown(face: Registry, value: str, authority: str | None) -> set[int]:
     authorities = face.authorities.values() if authority is None else (authority,)
     return {subject_of(Identifier(one, value)) for one in authorities}
 

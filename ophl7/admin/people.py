@@ -6,7 +6,7 @@ from ophl7.admin.calls import Asked, Page, page
 from ophl7.admin.instants import bounds, day_of_hl7, iso, iso_of_hl7
 from ophl7.admin.naming import find, named_in, names_by_number, names_by_subject, subjects_of
 from ophl7.admin.parameters import Query
-from ophl7.admin.ports import Document, Face
+from ophl7.admin.ports import Document, Face, Registry
 from ophl7.admin.problems import not_found
 from ophl7.domain.patient import BIRTH_DATE, NAME, SEX, Patient, Side
 from ophl7.hl7v2.escapes import unescape
@@ -19,7 +19,12 @@ _NAME_PARTS = ("family", "given", "middle", "suffix", "prefix")
 
 async def patient(face: Face, asked: Asked) -> Document:
     """`GET /patients/{identifier}`."""
-    found = (await find(face, asked.request.path_params["identifier"])).patient
+    return await one_patient(face, asked.request.path_params["identifier"])
+
+
+async def one_patient(face: Registry, identifier: str) -> Document:
+    """Somebody's document. Raises Problem: 404 when nobody has this identifier, 409 with the list when several have it."""
+    found = (await find(face, identifier)).patient
     if found is None:
         raise not_found("no patient has this identifier")
     survivors = {side: found.merged_into(side) for side in _SIDES}
@@ -54,7 +59,7 @@ def _first(text: str) -> str:
     return unescape(text.split("~", 1)[0].split("^", 1)[0]).strip()
 
 
-def _survivor(face: Face, rows: dict[int, Patient], number: int | None, side: Side) -> str | None:
+def _survivor(face: Registry, rows: dict[int, Patient], number: int | None, side: Side) -> str | None:
     """The survivor by the id of that side's own authority where he has one."""
     if number is None or number not in rows:
         return None

@@ -128,6 +128,22 @@ class Reads(Protocol):
         """Who did what. Columns: id at actor action target reason."""
 
 
+class Registry(Protocol):
+    """What it takes to look somebody up, with or without a running broker: a :class:`Face` has it all."""
+
+    @property
+    def reads(self) -> Reads:
+        """The database."""
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The practice's."""
+
+    @property
+    def authorities(self) -> Mapping[Side, str]:
+        """The default assigning authority of each side."""
+
+
 @dataclass(frozen=True, slots=True)
 class Face:
     """What the HTTP face is handed.

@@ -24,6 +24,7 @@ VERBS: dict[str, str] = {
     "send": "Send messages to a listener and print its answers.",
     "listen": "Receive messages on a test port and answer them.",
     "simulate": "Play a PM or an EMR, to try the broker.",
+    "patients": "Load the patients that both systems have; show one of them.",
     "config": "Show every setting, its value and where it came from.",
     "health": "Ask the running broker whether it is ready.",
     "version": "Show the version.",

@@ -21,6 +21,9 @@ from ophl7.errors import HandlerFailed
 from ophl7.hl7v2.message import Message
 from ophl7.kit import Context, Match, RegisteredHandler, RegisteredRule, Segment
 
+# Why a message is ignored of which nothing is taken and nobody needs to hear (#5, #37, #48).
+CHANGES_NOTHING = "it changes nothing"
+
 
 class Judge:
     """Runs the road's steps 6 to 8 for one message after another."""
@@ -54,7 +57,7 @@ class Judge:
             self._wait_behind(uow, arrival, message, ruling)
         if ruling.ignored is None and _changes_nothing(ruling):
             row = next((judged.verdict.row for judged in ruling.judged if judged.verdict is not None), "")
-            ruling.ignored = strip(row, "it changes nothing", code="")
+            ruling.ignored = strip(row, CHANGES_NOTHING, code="")
         return ruling
 
     async def _by_header(self, uow: UnitOfWork, message: Message, context: Context, ruling: Ruling) -> bool:

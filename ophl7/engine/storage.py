@@ -20,6 +20,7 @@ from ophl7.domain.charge import Charge, ChargeState
 from ophl7.domain.identifiers import Identifier
 from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient, Side
+from ophl7.engine.lists import ListProgress, ListRefusal
 
 MessageState = Literal["accepted", "rejected", "held", "ignored", "duplicate", "stale", "error"]
 DeliveryState = Literal["queued", "sending", "accepted", "held", "unknown", "parked", "rejected", "skipped"]
@@ -282,6 +283,8 @@ class Rows:
     united: list[tuple[int, int]] = field(default_factory=list)  # a lane, and the one that it goes on in
     moved: list[tuple[int, int]] = field(default_factory=list)  # a waiting delivery, and its lane from now on
     rendered: list[Rendering] = field(default_factory=list)
+    lists: list[ListProgress] = field(default_factory=list)
+    list_refusals: list[ListRefusal] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__slots__)

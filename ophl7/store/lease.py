@@ -28,7 +28,8 @@ class Lease:
             holder = os.read(file, 32).decode("ascii", "replace").strip() or "unknown"
             os.close(file)
             raise DatabaseLocked(
-                f"another ophl7 (process {holder}) works with this database; stop it, or give this one its own database"
+                f"another ophl7 (process {holder}) works with this database; stop it, or give this one its own database",
+                holder=holder,
             ) from error
         os.ftruncate(file, 0)
         os.write(file, f"{os.getpid()}\n".encode("ascii"))

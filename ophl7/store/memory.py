@@ -10,6 +10,7 @@ from ophl7.domain.charge import Charge, counting
 from ophl7.domain.identifiers import Identifier, subject_of
 from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient, Side
+from ophl7.engine.lists import ListProgress, ListRefusal
 from ophl7.engine.storage import (
     AuditRow,
     Counters,
@@ -52,6 +53,8 @@ class MemoryStore:
         self.links: dict[Side, bool] = {}
         self.drift: list[DriftRow] = []
         self.audit: list[AuditRow] = []
+        self.lists: dict[int, ListProgress] = {}
+        self.list_refusals: list[ListRefusal] = []
         self.commits = 0
         self.away: str | None = None
         self.refuse: set[str] = set()
@@ -241,6 +244,8 @@ class MemoryStore:
             if one.renewed:
                 self.deliveries[one.id] = known_as._replace(body=one.body, control_id=one.renewed, state="queued")
                 self.marks.pop(one.id, None)
+        self.lists.update({progress.id: progress for progress in rows.lists})
+        self.list_refusals += rows.list_refusals
 
     def _breaks_a_rule(self, rows: Rows) -> bool:
         """The unique keys of the schema, as after all of these rows: what a database would refuse."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import astuple
 from typing import Any
 
 from ophl7.domain.appointment import Appointment, Progress, Resource
@@ -11,6 +12,7 @@ from ophl7.domain.charge import Charge
 from ophl7.domain.identifiers import Identifier
 from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient
+from ophl7.engine.lists import ListProgress
 from ophl7.engine.storage import DeliveryRow, JournalRow, Rows
 
 Row = Sequence[Any]
@@ -165,6 +167,8 @@ def writes(rows: Rows) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
         ("upsert_merge", [merge_row(rows.merges[number]) for number in sorted(rows.merges)]),
         ("insert_drift", [(d.id, d.message, d.patient, d.peer, d.field, d.offered, d.kept, d.rule, d.at) for d in rows.drift]),
         ("insert_audit", [(a.at, a.actor, a.action, a.target, a.reason) for a in rows.audit]),
+        ("upsert_list", [list_row(progress) for progress in rows.lists]),
+        ("insert_list_refusal", [tuple(refusal) for refusal in rows.list_refusals]),
     )
     return ((name, values) for name, values in upserts if values)
 
@@ -172,6 +176,12 @@ def writes(rows: Rows) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
 def merge_row(merge: Merge) -> tuple[Any, ...]:
     """As `upsert_merge` takes it."""
     return (merge.id, merge.retired, merge.survivor, merge.pm_at, merge.emr_at, merge.state, merge.message)
+
+
+def list_row(progress: ListProgress) -> tuple[Any, ...]:
+    """As `upsert_list` takes it."""
+    one = progress
+    return (one.id, one.peer, one.digest, one.started_at, one.finished_at, one.offset, one.place, *astuple(one.tally))
 
 
 def delivery_row(row: DeliveryRow) -> tuple[Any, ...]:

@@ -207,6 +207,10 @@ class SqliteStore:
             raise StoreAway("the database file was replaced while ophl7 works with it; restart ophl7")
         return connection
 
+    async def read(self, call: Callable[[sqlite3.Connection], T]) -> T:
+        """Reads beside the two calls of a batch, on the same connection: never while one of them runs. Raises StoreAway."""
+        return await self._in_thread(lambda: call(self._present()))
+
     # -- the outbox's reads -------------------------------------------------------------------------------------------
 
     async def unreachable(self) -> Collection[Side]:

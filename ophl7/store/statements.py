@@ -16,17 +16,20 @@ _COMMENT = re.compile(r"^--.*\n?", re.MULTILINE)
 
 @cache
 def statements(dialect: str, file: str = "queries") -> Mapping[str, str]:
-    """Every statement of `sql/<dialect>/<file>.sql` under its name, without comments. `queries`: the road; `reads`: people."""
+    """Every statement of `sql/<dialect>/<file>.sql` under its name, without comments.
+
+    `queries`: the road; `reads`: people; `lists`: patient lists.
+    """
     text = (files("ophl7.store") / "sql" / dialect / f"{file}.sql").read_text("utf-8")
     pieces = _NAME.split(text)[1:]
     return {name: _COMMENT.sub("", body).strip().rstrip(";") for name, body in zip(pieces[::2], pieces[1::2], strict=True)}
 
 
 @cache
-def with_keys(dialect: str, name: str, count: int, width: int = 1) -> str:
+def with_keys(dialect: str, name: str, count: int, width: int = 1, file: str = "queries") -> str:
     """The statement for that many keys: places for an IN list where `width` is 1, rows of VALUES otherwise."""
     place = "?" if width == 1 else f"({', '.join('?' * width)})"
-    return statements(dialect)[name].replace("{keys}", ", ".join([place] * count))
+    return statements(dialect, file)[name].replace("{keys}", ", ".join([place] * count))
 
 
 def padded(keys: Sequence[T]) -> list[T]:

@@ -157,6 +157,17 @@ INSERT INTO drift (id, message, patient, peer, field, offered, kept, rule, at) V
 -- name: insert_audit
 INSERT INTO audit (at, actor, action, target, reason) VALUES (?, ?, ?, ?, ?);
 
+-- name: upsert_list
+INSERT INTO patient_list (id, peer, digest, started_at, finished_at, done_bytes, place, created, linked, changed, unchanged, refused,
+    held, differences, released)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET finished_at = excluded.finished_at, done_bytes = excluded.done_bytes, place = excluded.place,
+    created = excluded.created, linked = excluded.linked, changed = excluded.changed, unchanged = excluded.unchanged,
+    refused = excluded.refused, held = excluded.held, differences = excluded.differences, released = excluded.released;
+
+-- name: insert_list_refusal
+INSERT INTO patient_list_refusal (list, place, fate, decision_row, code, reason) VALUES (?, ?, ?, ?, ?, ?);
+
 -- name: last_ids
 SELECT
     (SELECT coalesce(max(id), 0) FROM journal),
