@@ -76,7 +76,8 @@ def policy_from(settings: Settings) -> Policy:
     """The practice's set-up, as the rules need it."""
 
     def peer(one: PeerSettings) -> PeerPolicy:
-        return PeerPolicy(one.authority, one.encoding, one.control_id == "weak", one.ignore_events)
+        weak = one.control_id == "weak"
+        return PeerPolicy(one.authority, one.encoding, weak, one.ignore_events, ack_mode=one.ack_mode, names=one.names)
 
     wanted = settings.processing_id
     return Policy(

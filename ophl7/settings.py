@@ -22,6 +22,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from ophl7 import units
 from ophl7.errors import SettingsError
 from ophl7.hl7v2 import charset
+from ophl7.hl7v2.ack import AckMode
 from ophl7.mllp.sender import Address as PeerAddress
 from ophl7.mllp.sender import parse_url
 from ophl7.units import Address, Retry
@@ -109,7 +110,14 @@ class PeerSettings(BaseModel):
     profile: str = _setting(
         "generic", "a TOML file or the name of a shipped profile of one product", planned="a profile of its own"
     )
-    ack_mode: str = _setting("auto", "auto, original, accept or none", planned="a forced acknowledgement mode")
+    ack_mode: Annotated[AckMode, _read(units.one_of("auto", "original", "accept", "none"))] = _setting(
+        "auto",
+        "answers: auto = CA/CE/CR where MSH-15 asks for it, else AA/AE/AR; original = always AA; accept = always CA; none",
+    )
+    names: Annotated[frozenset[tuple[str, str | None]], _read(units.link_names)] = _setting(
+        "",
+        "what this peer writes into MSH-3, or MSH-3 and MSH-4 with a bar between; others are taken with a warning; empty = any",
+    )
     ignore_events: Annotated[frozenset[str], _read(units.events)] = _setting("", "e.g. ORU^R01,ADT^A60: answered AA, no effect")
     control_id: Annotated[Literal["unique", "weak"], _read(units.one_of("unique", "weak"))] = _setting(
         "unique", "weak for senders whose MSH-10 repeats"

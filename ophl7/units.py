@@ -176,6 +176,17 @@ def namespace(text: str) -> str:
     return text
 
 
+def link_names(text: str) -> frozenset[tuple[str, str | None]]:
+    """`MSH-3|MSH-4` or `MSH-3` between commas; None where MSH-4 was not said."""
+    found: set[tuple[str, str | None]] = set()
+    for item in words(text):
+        application, bar, facility = (part.strip() for part in item.partition("|"))
+        if "|" in facility or not (application or facility) or not item.isprintable():
+            raise ValueError(f"holds {item!r}; write MSH-3 or MSH-3|MSH-4 between commas, for example PM|MAIN,PM|ANNEX")
+        found.add((application, facility if bar else None))
+    return frozenset(found)
+
+
 def events(text: str) -> frozenset[str]:
     """Message types, or types with their event (`ORU^R01`), between commas."""
     events = frozenset(words(text.upper()))

@@ -22,11 +22,11 @@ from ophl7.cli.text import visible
 from ophl7.cli.wire import FILLER, LIMIT, close
 from ophl7.errors import LinkDown, Unreadable
 from ophl7.hl7v2 import batch
+from ophl7.hl7v2.ack import POSITIVE
 from ophl7.hl7v2.message import Message
 from ophl7.mllp.framing import frame
 from ophl7.mllp.sender import Address, parse_url
 
-_ACCEPTED = frozenset({"AA", "CA"})
 _CONNECT_SECONDS: Final = 10.0
 
 
@@ -83,7 +83,7 @@ async def _send(messages: list[bytes], address: Address, patience: float, *, as_
                 click.echo(f"{error.code} {error} ({done} of {len(messages)} messages were answered)", err=True)
                 return Exit.CONNECTION
             for reply in read_replies(raw):
-                refused |= reply.code not in _ACCEPTED
+                refused |= reply.code not in POSITIVE
                 click.echo(json.dumps(asdict(reply)) if as_json else f"{reply.code} {reply.control_id} {reply.text}".rstrip())
     finally:
         await line.close()

@@ -41,7 +41,8 @@ class Verdict:
     """A rule's judgement on one change.
 
     code: an application code of decisions 10 (`P01`), "" for a warning or refusal without one. error: table 0357 where the code
-    alone does not settle it. header: the header decided, so the answer is AR instead of AE (P2). row: of decisions.md.
+    alone does not settle it. header: the header decided, so the answer is AR instead of AE (P2); of a warning: it is about the
+    header alone. row: of decisions.md.
     """
 
     outcome: Outcome

@@ -17,7 +17,7 @@ from ophl7.hl7v2.message import Message
 class Arrival:
     """One message of a frame. message: None when it is unreadable, `trouble` then says why.
 
-    raw: the bytes of the whole frame; start, end: the member's place in it.
+    raw: the bytes of the whole frame; start, end: the member's place in it. notes: what is wrong with the frame around it.
     """
 
     peer: Side
@@ -32,6 +32,7 @@ class Arrival:
     digest: bytes
     subject: int | None
     weak: bool
+    notes: tuple[str, ...] = ()
 
     @property
     def body(self) -> bytes:

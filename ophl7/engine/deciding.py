@@ -9,17 +9,18 @@ from typing import NamedTuple
 from ophl7.domain.patient import Side
 from ophl7.domain.policy import Policy
 from ophl7.domain.verdicts import apply
-from ophl7.engine.answers import answer_damaged, answer_ruling, answer_unreadable
+from ophl7.engine.answers import Voice, describe_damage
 from ophl7.engine.arrival import Arrival
 from ophl7.engine.custody import Custody, detail, failed_effects, headline, subject_in_journal, take_custody
 from ophl7.engine.effects import Effects
 from ophl7.engine.frames import NO_MEMBERS, Frame
+from ophl7.engine.header import header_warning
 from ophl7.engine.judging import Judge
 from ophl7.engine.ledger import move_charges, report_charges
 from ophl7.engine.merging import Freeze, prepare
 from ophl7.engine.ports import Damage
 from ophl7.engine.ruling import Ruling
-from ophl7.engine.storage import JournalRow, MessageState, Seen
+from ophl7.engine.storage import JournalRow, MessageState, Seen, was_taken
 from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.errors import Unreadable
 from ophl7.hl7v2.message import Message
@@ -77,6 +78,7 @@ class Decider:
         self._custody = Custody(judge, policy, freeze)
         self._policy = policy
         self._now = now
+        self._voices = {side: Voice(peer.ack_mode, policy.zone) for side, peer in policy.peers.items()}
 
     async def decide(self, uow: UnitOfWork, arrival: Arrival) -> Decision:
         """Judges a message and writes its rows into the unit of work."""
@@ -88,8 +90,8 @@ class Decider:
         earlier = self._earlier(uow, arrival, message)
         if earlier is not None and earlier.positive:
             row, reason = "#86" if arrival.weak else "#84", f"the same as message {earlier.message}"
-            entry = _Entry(number, "duplicate", earlier.ack_code, earlier.answer, row, reason, repeats=earlier.message)
-            return self._enter(uow, arrival, entry)
+            given = self._voices[arrival.peer].again(message, earlier, uow.ids.control_id("A", number), when)
+            return self._enter(uow, arrival, _Entry(number, "duplicate", *given, row, reason, repeats=earlier.message))
         return await self._decide_new(uow, arrival, message, number, when, earlier)
 
     def _unjudged(self, uow: UnitOfWork, arrival: Arrival, number: int, when: datetime) -> Decision:
@@ -97,8 +99,8 @@ class Decider:
         if arrival.message is not None:
             return self._enter(uow, arrival, _Entry(number, "ignored", "", None, "#93", "an ACK is never answered"))
         trouble = arrival.trouble or Unreadable("the message cannot be read")
-        code, answer = answer_unreadable(arrival, trouble, uow.ids.control_id("A", number), when, self._policy.zone)
-        return self._enter(uow, arrival, _Entry(number, "error", code, answer, "#90", str(trouble)))
+        given = self._voices[arrival.peer].unreadable(arrival, trouble, uow.ids.control_id("A", number), when)
+        return self._enter(uow, arrival, _Entry(number, "error", *given, "#90", str(trouble)))
 
     def quarantine(self, uow: UnitOfWork, frame: Frame, damage: Damage) -> Decision:
         """A frame that is not one block, holds no message or too many: kept and answered, never judged (#90b, #91)."""
@@ -109,7 +111,7 @@ class Decider:
         if damage is NO_MEMBERS:
             state, row = "ignored", "batch"  # its envelope is answered all the same
         elif damage.answer:
-            code, answer = answer_damaged(head, damage, uow.ids.control_id("A", number), self._now(), self._policy.zone)
+            code, answer = self._voices[frame.peer].damaged(head, damage, uow.ids.control_id("A", number), self._now())
             row = {"too_big": "#91", "too_many": "batch"}.get(damage.reason, row)
         uow.rows.journal.append(
             JournalRow(
@@ -124,7 +126,7 @@ class Decider:
                 ack_code=code,
                 answer=answer,
                 row=row,
-                reason=damage.reason,
+                reason=describe_damage(damage),
                 subject=None,
                 repeats=None,
                 raw=head,
@@ -148,9 +150,9 @@ class Decider:
         take_custody(uow, arrival, ruling, number, when.timestamp())
         if counted and message.type == "DFT" and arrival.peer == "emr":
             self._count_charges(uow, arrival, message, ruling, number, None)
-        code, answer = answer_ruling(message, ruling, uow.ids.control_id("A", number), when, self._policy.zone)
+        given = self._voices[arrival.peer].ruling(message, ruling, uow.ids.control_id("A", number), when)
         subject = subject_in_journal(ruling, arrival, None)
-        entry = _Entry(number, "held", code, answer, *headline(ruling), subject=subject, detail=detail(ruling, ()))
+        entry = _Entry(number, "held", *given, *headline(ruling), subject=subject, detail=detail(ruling, ()))
         return self._enter(uow, arrival, entry)
 
     # -- a message of its own ------------------------------------------------------------------------------------------
@@ -162,6 +164,8 @@ class Decider:
         uow.current = number
         mark = uow.mark()
         ruling = await self._judge.judge(uow, arrival, message)
+        for note in arrival.notes:
+            ruling.note(header_warning("batch", note))
         if not arrival.weak and (arrival.peer, message.control_id) in uow.state.reused and earlier is None:
             ruling.note(apply("#85", warning="W04", text="the control id was used before for another message"))
         effects: Effects | None = None
@@ -177,12 +181,10 @@ class Decider:
             take_custody(uow, arrival, ruling, number, at)
         if message.type == "DFT" and arrival.peer == "emr":
             self._count_charges(uow, arrival, message, ruling, number, earlier)
-        code, answer = answer_ruling(message, ruling, uow.ids.control_id("A", number), when, self._policy.zone)
         entry = _Entry(
             number,
             ruling.state,
-            code,
-            answer,
+            *self._voices[arrival.peer].ruling(message, ruling, uow.ids.control_id("A", number), when),
             *headline(ruling),
             repeats=earlier.message if earlier is not None else None,
             subject=subject_in_journal(ruling, arrival, effects),
@@ -247,8 +249,9 @@ class Decider:
                 detail=entry.detail,
             )
         )
-        if entry.state != "duplicate" and message is not None and entry.answer is not None:
-            seen = Seen(entry.number, arrival.digest, arrival.received_at, entry.code in {"AA", "CA"}, entry.code, entry.answer)
+        if entry.state != "duplicate" and message is not None and message.type != "ACK":
+            taken = was_taken(entry.code, entry.state)
+            seen = Seen(entry.number, arrival.digest, arrival.received_at, taken, entry.code, entry.answer)
             if not arrival.weak:
                 uow.remember(arrival.peer, control_id, arrival.digest, seen)
             if arrival.subject is not None and uow.state.last:

@@ -58,6 +58,10 @@ def read_frame(source: Envelope, policy: Policy) -> Frame:
     # Neither a member nor an envelope that could be answered: read as one message, whose reader says what is wrong with it.
     places = parts.members or [(0, len(raw))]
     arrivals = tuple([read_arrival(peer, number, source.received_at, raw, *place, policy) for place in places])
+    if parts.problems:
+        # One member tells it, the first that is judged: said a thousand times it would hide what else was decided.
+        first = next((one for one in arrivals if one.message is not None and one.message.type != "ACK"), arrivals[0])
+        first.notes = parts.problems
     return Frame(source, peer, arrivals, None, envelope)
 
 

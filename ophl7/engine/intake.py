@@ -279,6 +279,8 @@ class Engine:
     def _answer(self, uow: UnitOfWork, frame: Frame, decisions: Sequence[Decision], when: datetime) -> bytes | None:
         if len(decisions) == 1 and not frame.envelope:
             return decisions[0].answer
+        if self._policy.peers[frame.peer].ack_mode == "none":
+            return None  # nor its envelope
         control_id = uow.ids.control_id("B", decisions[0].message)
         return join_answers(frame, [decision.answer for decision in decisions], control_id, when, self._policy.zone)
 

@@ -61,16 +61,16 @@ class Judge:
         return ruling
 
     async def _by_header(self, uow: UnitOfWork, message: Message, context: Context, ruling: Ruling) -> bool:
-        """Whether the header settles it: refused, on the ignore list, or nobody's event (#55, #56, #80 to #82)."""
+        """Whether the header settles it: refused, on the ignore list, or nobody's event (#55, #56, #80 to #83)."""
         plan = self._router.plan(message.event)
-        header = judge_header(message, self._policy)
-        if header is not None:
-            ruling.note(header)
+        peer = self._policy.peers[context.peer]
+        for verdict in judge_header(message, self._policy, peer):
+            ruling.note(verdict)
         for verdict in await self._verdicts(uow, self._router.rules_for(Receive.kind), Receive(known=bool(plan)), context):
             ruling.note(verdict)
         if any(verdict.header for verdict in ruling.refusals):
             return True
-        if message.event in self._policy.peers[context.peer].ignore_events:
+        if message.event in peer.ignore_events:
             ruling.ignored = strip("#80", "this event is on the peer's ignore list", code="")
             return True
         if not plan:
@@ -219,6 +219,6 @@ def _settle_charges(ruling: Ruling) -> None:
 
 def _changes_nothing(ruling: Ruling) -> bool:
     """Nothing is taken, and nobody needs to hear of it (#5, #37, #48)."""
-    if ruling.refusals or ruling.conditions or ruling.warnings:
+    if ruling.refusals or ruling.conditions or any(not warning.header for warning in ruling.warnings):
         return False
     return not any(judged.applies and not isinstance(judged.change, Note) for judged in ruling.judged)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ophl7.engine.ports import Answer
+from ophl7.hl7v2.ack import POSITIVE
 
 # Refusals that a later try may mend; 206 is a record that is open at somebody's desk.
 LOCKED, INTERNAL, UNKNOWN_KEY, DUPLICATE_KEY = 206, 207, 204, 205
@@ -32,7 +33,7 @@ def settle(answer: Answer, *, attempts: int, nack_default: Literal["park", "retr
     """The class of an answer whose MSA-2 was ours. attempts: how often these bytes were sent, this time included."""
     code = answer.code
     shown = code if code in _KNOWN else "unknown code"  # MSA-1 is the peer's text: what is no code may be a name
-    if code in {"AA", "CA"}:
+    if code in POSITIVE:
         return Settlement("accepted", code)
     errors = [error for error in answer.errors if error.severity not in {"W", "I"}]
     if not errors:

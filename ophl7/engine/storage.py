@@ -21,6 +21,7 @@ from ophl7.domain.identifiers import Identifier
 from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient, Side
 from ophl7.engine.lists import ListProgress, ListRefusal
+from ophl7.hl7v2.ack import POSITIVE
 
 MessageState = Literal["accepted", "rejected", "held", "ignored", "duplicate", "stale", "error"]
 DeliveryState = Literal["queued", "sending", "accepted", "held", "unknown", "parked", "rejected", "skipped"]
@@ -55,7 +56,7 @@ class Keys:
 class Seen(NamedTuple):
     """An earlier message: the last one with that control id and digest, or the last one of its lane.
 
-    answer: the bytes it was answered with, None for none.
+    positive: see `was_taken`. answer: the bytes it was answered with, None for none.
     """
 
     message: int
@@ -64,6 +65,14 @@ class Seen(NamedTuple):
     positive: bool
     ack_code: str
     answer: bytes | None
+
+
+def was_taken(ack_code: str, state: str) -> bool:
+    """Whether a message was taken when it came, so that a copy of it has no second effect (#84).
+
+    The answer that it got says it; where it got none (ACK_MODE=none), what became of it.
+    """
+    return ack_code in POSITIVE if ack_code else state not in {"rejected", "error"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from functools import lru_cache
-from typing import Literal
+from types import MappingProxyType
+from typing import Final, Literal
 
 from ophl7.errors import Unwritable
 from ophl7.hl7v2 import timestamps
@@ -18,6 +19,14 @@ from ophl7.hl7v2.escapes import escape
 from ophl7.hl7v2.header import Answerable
 
 AckCode = Literal["AA", "AE", "AR", "CA", "CE", "CR"]
+AckMode = Literal["auto", "original", "accept", "none"]
+
+POSITIVE: Final = frozenset({"AA", "CA"})
+"""MSA-1 of an answer that takes the message; all others refuse it (HL7 table 0008)."""
+
+# Whoever fills MSH-15 or MSH-16 with one of these asks for that acknowledgment (table 0155; docs/decisions/0024).
+_ASKS: Final = frozenset({"AL", "SU", "ER"})
+_ACCEPT: Final[Mapping[AckCode, AckCode]] = MappingProxyType({"AA": "CA", "AE": "CE", "AR": "CR"})
 
 _VERSIONS = {"2.1": 21, "2.2": 22, "2.3": 23, "2.3.1": 23, "2.4": 24, "2.5": 25, "2.5.1": 25, "2.6": 26, "2.7": 27, "2.7.1": 27}
 _VERSIONS |= {"2.8": 28, "2.8.1": 28, "2.8.2": 28, "2.9": 29, "2.9.1": 29}
@@ -52,6 +61,23 @@ class AckError:
     text: str = ""
 
 
+def in_mode(code: AckCode, mode: AckMode, header: Answerable | None) -> AckCode | None:
+    """MSA-1 in the family that this sender is answered in; None where it gets no answer at all.
+
+    code: the answer of original mode (AA, AE, AR). header: what of the message's header could be read; without one `auto` has
+    nothing to go by and answers in original mode, as for a blank MSH-15 (domain 3.1).
+    """
+    if mode == "none":
+        return None
+    if mode == "accept" or (mode == "auto" and header is not None and _asks(header.wanted_answers[0])):
+        return _ACCEPT.get(code, code)
+    return code
+
+
+def _asks(wish: str) -> bool:
+    return bool(wish) and wish.strip().upper() in _ASKS
+
+
 def known_version(version: str) -> bool:
     """Whether MSH-12.1 is one that we speak, 2.1 to 2.9 (decisions #82); blank counts as 2.3."""
     return not version or version in _VERSIONS
@@ -70,7 +96,13 @@ class _Form:
 # Thousands of answers share sender and second; nothing of a patient is in the key.
 @lru_cache(maxsize=128)
 def _form(  # lru_cache takes positional arguments fastest
-    marks: Delimiters, sending: tuple[str, str, str, str], tail: tuple[str, str], trigger: str, version: str, second: str
+    marks: Delimiters,
+    sending: tuple[str, str, str, str],
+    tail: tuple[str, str],
+    trigger: str,
+    version: str,
+    second: str,
+    enhanced: bool,
 ) -> _Form:
     number = _VERSIONS.get(version or "2.3", 25)
     written = tail[1] if version in _VERSIONS else ("2.5" if version else "2.3")
@@ -81,6 +113,9 @@ def _form(  # lru_cache takes positional arguments fastest
     three, four, five, six, eleven, twelve = (_CONTROLS.sub("", field) for field in (*sending, tail[0], written))
     before = ["MSH", marks.encoding_characters, five, six, three, four, second, "", kind, ""]
     after = ["", eleven, twelve]
+    if enhanced and number > 21:
+        # Nobody acknowledges an acknowledgment, and enhanced mode says so: NE in MSH-15 and -16, which 2.1 does not have.
+        after += ["", "", "NE", "NE"]
     return _Form(marks, number, marks.field.join(before), marks.field.join(after) + "\r")
 
 
@@ -95,16 +130,19 @@ def build(  # the engine calls it with all of them
 ) -> bytes:
     """The answer to the message with this header, ready to be framed; it ends with CR.
 
-    control_id: the answer's own MSH-10. when: its MSH-7. text: MSA-3 up to 2.6; where it is empty, what the first error says.
-    MSA-2 is the sender's MSH-10 byte for byte (but control characters, which would break the frame). Our own texts are
-    written in ASCII. Never raises for what a sender wrote.
+    code: see `in_mode`. control_id: the answer's own MSH-10. when: its MSH-7. text: MSA-3 up to 2.6; where it is empty, what
+    the first error says. MSA-2 is the sender's MSH-10 byte for byte (but control characters, which would break the frame).
+    Our own texts are written in ASCII. Never raises for what a sender wrote.
     """
     second = timestamps.format(when, zone)
+    enhanced = code[0] == "C"
     if header is None:
-        form, sent_id, encoding = _form(STANDARD, ("", "", "", ""), ("", "2.5"), "", "2.5", second), "", "ascii"
+        form, sent_id, encoding = _form(STANDARD, ("", "", "", ""), ("", "2.5"), "", "2.5", second, enhanced), "", "ascii"
     else:
+        enhanced = enhanced or _asks(header.wanted_answers[1])
         three, four, five, six, sent_id, eleven, twelve = header.reply_fields
-        form = _form(header.delimiters, (three, four, five, six), (eleven, twelve), header.trigger, header.version, second)
+        sending, tail = (three, four, five, six), (eleven, twelve)
+        form = _form(header.delimiters, sending, tail, header.trigger, header.version, second, enhanced)
         encoding = header.encoding
         if not sent_id.isprintable():
             sent_id = _CONTROLS.sub("", sent_id)

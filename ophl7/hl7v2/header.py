@@ -25,17 +25,23 @@ class Answerable(Protocol):
     def version(self) -> str: ...
     @property
     def reply_fields(self) -> tuple[str, str, str, str, str, str, str]: ...
+    @property
+    def wanted_answers(self) -> tuple[str, str]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Fields as sent, "" where missing. reply_fields: MSH-3 to MSH-6, -10, -11, -12. encoding: one that holds every byte."""
+    """Fields as sent, "" where missing. encoding: one that holds every byte.
+
+    reply_fields: MSH-3 to MSH-6, -10, -11, -12. wanted_answers: MSH-15 (accept acknowledgment) and MSH-16 (application's).
+    """
 
     delimiters: Delimiters
     type: str
     trigger: str
     reply_fields: tuple[str, str, str, str, str, str, str]
     encoding: str = "latin-1"
+    wanted_answers: tuple[str, str] = ("", "")
 
     @property
     def sending(self) -> tuple[str, str, str, str]:
@@ -73,7 +79,7 @@ def read_header(raw: bytes) -> Header | None:
         return None
     line = found[1].decode("latin-1")
     separator = line[0]
-    fields = ["MSH", *line[1:].split(separator), *[""] * 12]
+    fields = ["MSH", *line[1:].split(separator), *[""] * 15]
     try:
         delimiters = read_delimiters(separator, fields[1])
     except Unreadable:
@@ -84,4 +90,5 @@ def read_header(raw: bytes) -> Header | None:
         type=kind[0].strip(),
         trigger=kind[1].strip() if len(kind) > 1 else "",
         reply_fields=(fields[2], fields[3], fields[4], fields[5], fields[9], fields[10], fields[11]),
+        wanted_answers=(fields[14], fields[15]),
     )

@@ -22,6 +22,7 @@ __all__ = ["NULL", "Header", "Message", "Null", "Segment", "Value", "read_header
 _START = re.compile(rb"(?:\xef\xbb\xbf|[\s\x00])*")
 _WIDE = (b"\xff\xfe", b"\xfe\xff", b"M\x00S\x00", b"\x00M\x00S")
 _BLANK_FIELDS = [""] * 20
+_NO_WISH = ("", "")
 
 
 class Message:
@@ -30,7 +31,7 @@ class Message:
     raw: the bytes as they came. decoded: their text, from MSH on. encoding: a Python codec name. damaged: some bytes did not
     fit it. terminator: CR, CRLF or LF. type, trigger, structure: MSH-9. control_id: MSH-10 as sent, not unescaped. version:
     MSH-12.1. processing_id: MSH-11.1. sent_at_text: MSH-7. sending: MSH-3 to MSH-6. reply_fields: MSH-3 to MSH-6, -10, -11 and
-    -12 exactly as sent, for the answer. MSH-8 is never exposed.
+    -12 exactly as sent, for the answer. wanted_answers: MSH-15 and MSH-16 as sent. MSH-8 is never exposed.
     """
 
     __slots__ = (
@@ -54,6 +55,7 @@ class Message:
         "trigger",
         "type",
         "version",
+        "wanted_answers",
     )
 
     _digests: dict[bool, bytes]
@@ -76,6 +78,7 @@ class Message:
     trigger: str
     type: str
     version: str
+    wanted_answers: tuple[str, str]
 
     @classmethod
     def parse(cls, raw: bytes, forced_encoding: str | None = None) -> Message:
@@ -121,6 +124,7 @@ class Message:
         self.control_id = fields[9]
         self.processing_id = fields[10].split(component, 1)[0].strip()
         self.version = fields[11].split(component, 1)[0].strip()
+        self.wanted_answers = (fields[14], fields[15] if len(fields) > 15 else "") if len(fields) > 14 else _NO_WISH
         self._lines = None
         self._names = None
         self._segments = []

@@ -27,6 +27,7 @@ from ophl7.engine.storage import (
     Seen,
     State,
     claim,
+    was_taken,
 )
 from ophl7.errors import StoreAway, StoreRefused
 
@@ -330,4 +331,4 @@ class MemoryStore:
 
 
 def _as_seen(row: JournalRow) -> Seen:
-    return Seen(row.id, row.digest, row.received_at, row.ack_code in {"AA", "CA"}, row.ack_code, row.answer)
+    return Seen(row.id, row.digest, row.received_at, was_taken(row.ack_code, row.state), row.ack_code, row.answer)

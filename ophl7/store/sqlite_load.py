@@ -10,7 +10,7 @@ from ophl7.domain.charge import counting
 from ophl7.domain.identifiers import Identifier, subject_of
 from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient
-from ophl7.engine.storage import HeldMessage, HoldRow, Keys, QueuedBytes, Seen, State, claim
+from ophl7.engine.storage import HeldMessage, HoldRow, Keys, QueuedBytes, Seen, State, claim, was_taken
 from ophl7.store.rows import appointment_from, charge_from, patient_from
 from ophl7.store.statements import padded, with_keys
 
@@ -74,8 +74,8 @@ class Loader:
 
     def _seen(self, numbers: Collection[int]) -> Iterable[Seen]:
         if numbers:
-            for number, digest, received_at, code, answer in self._rows("answered", numbers):
-                yield Seen(number, digest, received_at, code in {"AA", "CA"}, code, answer)
+            for number, digest, received_at, code, state, answer in self._rows("answered", numbers):
+                yield Seen(number, digest, received_at, was_taken(code, state), code, answer)
 
     def _aliases(self, keys: Collection[tuple[str, str]], state: State) -> None:
         for key in keys:

@@ -125,7 +125,6 @@ def test_an_empty_value_counts_as_unset() -> None:
         ("OPHL7_EMR_URL", "mllps://host:2575"),
         ("OPHL7_DATABASE_URL", "postgresql://user@host/db"),
         ("OPHL7_PM_PROFILE", "acme.toml"),
-        ("OPHL7_PM_ACK_MODE", "none"),
         ("OPHL7_EMR_ON_TIMEOUT", "review"),
         ("OPHL7_RETENTION", "90d"),
         ("OPHL7_AUDIT_RETENTION", "1y"),
@@ -138,7 +137,7 @@ def test_a_setting_whose_part_is_missing_stops_the_start_and_says_so(name: str, 
 
 
 def test_what_a_missing_part_would_not_change_may_be_written_down() -> None:
-    settings.load({"OPHL7_PM_PROFILE": "generic", "OPHL7_PM_ACK_MODE": "auto", "OPHL7_PM_ON_TIMEOUT": "resend"})
+    settings.load({"OPHL7_PM_PROFILE": "generic", "OPHL7_PM_ON_TIMEOUT": "resend"})
 
 
 @pytest.mark.parametrize(

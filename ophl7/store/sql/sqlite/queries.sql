@@ -12,7 +12,7 @@ SELECT w.peer, w.control_id, w.digest,
 FROM wanted w;
 
 -- name: answered
-SELECT id, digest, received_at, ack_code, answer FROM journal WHERE id IN ({keys});
+SELECT id, digest, received_at, ack_code, state, answer FROM journal WHERE id IN ({keys});
 
 -- name: aliases
 SELECT authority, value, patient FROM alias WHERE value IN ({keys});
