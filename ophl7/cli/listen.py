@@ -11,7 +11,7 @@ import json
 import signal
 from datetime import UTC
 from itertools import count
-from typing import Literal, cast
+from typing import cast, get_args
 
 import click
 from hl7.mllp import HL7StreamReader, HL7StreamWriter, InvalidBlockError, start_hl7_server
@@ -26,14 +26,15 @@ from ophl7.errors import LinkDown
 from ophl7.hl7v2 import ack, batch
 from ophl7.hl7v2.header import Header, read_header
 
-Answer = Literal["AA", "AE", "AR"]
+ANSWERS: tuple[ack.AckCode, ...] = get_args(ack.AckCode)
 
 
 class Receiver:
     """Prints a line for each message and says what to answer. No socket."""
 
-    def __init__(self, answer: Answer, clock: Clock, *, as_json: bool) -> None:
-        self._answer: Answer = answer
+    def __init__(self, answer: ack.AckCode, clock: Clock, *, as_json: bool) -> None:
+        self._answer = answer
+        self._unreadable: ack.AckCode = "CR" if answer.startswith("C") else "AR"
         self._clock = clock
         self._as_json = as_json
         self._numbers = count(1)
@@ -64,7 +65,7 @@ class Receiver:
         return self._ack(header)
 
     def _ack(self, header: Header | None) -> bytes:
-        code: Answer = "AR" if header is None else self._answer
+        code = self._unreadable if header is None else self._answer
         return ack.build(header, code, self._next_id(), self._clock.now(), UTC)
 
     def _next_id(self) -> str:
@@ -202,11 +203,11 @@ def _remote(writer: HL7StreamWriter) -> str:
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option("--port", default=2575, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 picks a free one.")
-@click.option("--answer", default="AA", show_default=True, type=click.Choice(["AA", "AE", "AR"]), help="What to answer.")
+@click.option("--answer", default="AA", show_default=True, type=click.Choice(ANSWERS), help="What to answer.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def command(host: str, port: int, answer: str, as_json: bool) -> int:
     """Receive messages until Ctrl-C and print event, control id and size of each. A test tool: nothing is kept or delivered."""
-    receiver = Receiver(cast("Answer", answer), SystemClock(), as_json=as_json)
+    receiver = Receiver(cast("ack.AckCode", answer), SystemClock(), as_json=as_json)
     return loop.run(_listen(receiver, host, port))
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ophl7.cli.listen import Receiver
+from ophl7.hl7v2.ack import AckCode
 
 A08 = b"MSH|^~\\&|A|B|C|D|20260101||ADT^A08|%d|P|2.5\r"
 
@@ -65,3 +66,10 @@ def test_the_envelope_of_a_batch_is_answered_even_where_its_members_are_not(rece
     answer = receiver.take(b"BHS|^~\\&|A|B|C|D\rMSH|^~\\&|||||||ACK|9|P|2.5\rMSA|AA|1\rBTS|1\r") or b""
     assert answer.startswith(b"BHS|")
     assert b"MSA|" not in answer
+
+
+@pytest.mark.parametrize(("answer", "unreadable"), [("AA", "AR"), ("AE", "AR"), ("CA", "CR"), ("CE", "CR"), ("CR", "CR")])
+def test_every_code_of_either_mode_can_be_tried_out(answer: AckCode, unreadable: str) -> None:
+    receiver = Receiver(answer, StoppedClock(), as_json=False)
+    assert f"MSA|{answer}|1\r".encode() in (receiver.take(A08 % 1) or b"")
+    assert f"MSA|{unreadable}|".encode() in (receiver.take(b"hello") or b"")

@@ -71,6 +71,15 @@ def test_a_refusal_is_status_4(file: Path, capsys: pytest.CaptureFixture[str]) -
     assert received[0] == {"event": "ADT^A08", "control_id": "ID1", "bytes": len(ONE)}
 
 
+@pytest.mark.parametrize(("code", "status"), [("CA", Exit.OK), ("CE", Exit.REFUSED), ("CR", Exit.REFUSED)])
+def test_answers_of_enhanced_mode_are_understood(
+    file: Path, capsys: pytest.CaptureFixture[str], code: str, status: Exit
+) -> None:
+    with listening("--answer", code) as receiver:
+        assert cli.run(["send", str(file), "--to", receiver.url]) == status
+    assert capsys.readouterr().out.splitlines() == [f"{code} ID1", f"{code} ID2"]
+
+
 def test_a_batch_is_answered_member_by_member(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     batch = tmp_path / "batch.hl7"
     batch.write_bytes(b"BHS|^~\\&|A|B|C|D\r" + ONE + TWO + b"BTS|2\r")

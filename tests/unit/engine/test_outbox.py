@@ -48,6 +48,18 @@ async def test_every_try_sends_the_same_bytes_and_control_id() -> None:
         assert [found.answer for found in link.marks] == ["timeout", "garbage", "AE 207", "foreign", "AE 206", "AA"]
 
 
+@pytest.mark.parametrize(
+    ("said", "state"),
+    [("CA", "accepted"), ("CE", "parked"), ("CR", "parked"), ("CE 206", "queued"), ("CE 207", "queued"), ("CR 203", "parked")],
+)
+async def test_a_peer_may_answer_in_enhanced_mode(said: str, state: str) -> None:
+    peer = Peer(said)
+    async with Link(peer) as link:
+        await link.feed(row(1))
+        await link.quiet()
+        assert [(found.state, found.answer) for found in link.marks] == [(state, said)]
+
+
 async def test_a_try_waits_for_its_time_which_grows() -> None:
     peer = Peer(*(timeout() for _ in range(4)))
     async with Link(peer, first=10, longest=30) as link:

@@ -14,6 +14,7 @@ from ophl7.hl7v2.message import Message, read_header
 
 WHEN = datetime(2024, 7, 4, 14, 30, 15, tzinfo=UTC)
 ZONE = ZoneInfo("America/New_York")
+MODES: tuple[ack.AckMode, ...] = ("auto", "original", "accept", "none")
 REFUSED = (AckError(207, "E", Location("PID", 1, 3), "P01"),)
 WARNED = (AckError(0, "W", Location("PID", 1, 11), "W01"),)
 
@@ -206,3 +207,60 @@ def test_a_batch_of_answers_only_is_answered_by_an_empty_envelope() -> None:
 )
 def test_the_versions_that_we_speak(version: str, known: bool) -> None:
     assert ack.known_version(version) is known
+
+
+@pytest.mark.parametrize("code", ["AA", "AE", "AR"])
+@pytest.mark.parametrize(
+    ("mode", "wish", "family"),
+    [
+        ("auto", "AL", "C"),
+        ("auto", "su", "C"),
+        ("auto", " ER ", "C"),
+        ("auto", "NE", "A"),
+        ("auto", "", "A"),
+        ("auto", "ALWAYS", "A"),
+        ("original", "AL", "A"),
+        ("accept", "NE", "C"),
+        ("accept", "", "C"),
+    ],
+)
+def test_the_mode_chooses_the_family_and_the_case_the_code(
+    mode: ack.AckMode, wish: str, family: str, code: ack.AckCode
+) -> None:
+    raw = f"MSH|^~\\&|PM|F|E|H|2024||ADT^A08|1|P|2.5|||{wish}|NE\r".encode()
+    assert ack.in_mode(code, mode, Message.parse(raw)) == family + code[1]
+    assert ack.in_mode(code, mode, read_header(raw)) == family + code[1]
+
+
+def test_without_a_header_the_automatic_choice_is_original_mode() -> None:
+    assert [ack.in_mode("AR", mode, None) for mode in MODES] == ["AR", "AR", "CR", None]
+
+
+def test_no_answers_means_none_whatever_the_message_asks_for() -> None:
+    asking = Message.parse(b"MSH|^~\\&|PM|F|E|H|2024||ADT^A08|1|P|2.5|||AL|AL\r")
+    assert ack.in_mode("AA", "none", asking) is None
+
+
+@pytest.mark.parametrize(
+    ("wishes", "code", "own"),
+    [
+        ("|||AL|NE", "CA", "|||NE|NE"),
+        ("|||AL|AL", "CR", "|||NE|NE"),
+        ("|||AL", "CA", "|||NE|NE"),
+        ("", "CA", "|||NE|NE"),  # ACK_MODE=accept
+        ("||||AL", "AA", "|||NE|NE"),  # an application acknowledgment, and nobody is to acknowledge it either
+        ("|||NE|NE", "AA", ""),  # answered in original mode
+        ("|||NE", "AA", ""),
+        ("", "AA", ""),
+    ],
+)
+def test_an_answer_in_enhanced_mode_asks_for_no_answer_itself(wishes: str, code: ack.AckCode, own: str) -> None:
+    for version in ("2.2", "2.3.1", "2.5", "2.8"):
+        sent = Message.parse(f"MSH|^~\\&|PM|F|E|H|2024||ADT^A08|1|P|{version}{wishes}\r".encode())
+        header = ack.build(sent, code, "X", WHEN, ZONE).decode().split("\r")[0]
+        assert header.partition(f"|X|P|{version}")[2] == own
+
+
+def test_2_1_has_no_fields_for_the_mode() -> None:
+    sent = Message.parse(b"MSH|^~\\&|PM|F|E|H|2024||ADT^A08|1|P|2.1|||AL|NE\r")
+    assert ack.build(sent, "CA", "X", WHEN, ZONE).endswith(b"|X|P|2.1\rMSA|CA|1\r")
