@@ -23,6 +23,7 @@ VERBS: dict[str, str] = {
     "demo": "Start it with a simulated PM and EMR that play a practice's day.",
     "send": "Send messages to a listener and print its answers.",
     "listen": "Receive messages on a test port and answer them.",
+    "validate": "Check messages against their HL7 version.",
     "simulate": "Play a PM or an EMR, to try the broker.",
     "patients": "Load the patients that both systems have; show one of them.",
     "config": "Show every setting, its value and where it came from.",
