@@ -148,7 +148,8 @@ def headline(ruling: Ruling) -> tuple[str, str, str]:
     if ruling.conditions:
         return ruling.hold_row, "; ".join(condition.reason for condition in ruling.conditions.values()), ""
     if ruling.warnings:
-        first = ruling.warnings[0]
+        # What the header or the envelope looks like must not hide what was decided about the content.
+        first = next((warning for warning in ruling.warnings if not warning.header), ruling.warnings[0])
         return first.row, first.text, first.code
     return (
         next((judged.verdict.row for judged in ruling.judged if judged.verdict is not None and judged.verdict.row), ""),

@@ -72,7 +72,8 @@ def _problems(pieces: list[tuple[str, str]], before: str, members: int) -> tuple
             opened = ("BHS" if name == "BTS" else "FHS") in names
             if not opened:
                 found.append(f"{name} without {'BHS' if name == 'BTS' else 'FHS'}")
-            _compare(name, piece, in_batch if name == "BTS" else batches, found)
+            # Messages that stand in a file without a BHS are a batch all the same (2.10.3).
+            _compare(name, piece, in_batch if name == "BTS" else batches or min(members, 1), found)
         if name != "MSH" and len(piece.split()) and re.search(r"[\r\n]+[A-Z][A-Z0-9]{2}[^A-Za-z0-9\s]", piece):
             found.append(f"segments after {name} belong to no message")
     return tuple(found)

@@ -75,14 +75,16 @@ async def test_auto_answers_ca_ce_and_cr_where_msh_15_asks_for_it(
     ]
 
 
-@pytest.mark.parametrize(("accept", "kind"), [("ER", "A28"), ("SU", "A99")])
+@pytest.mark.parametrize(
+    ("accept", "sent", "expected"), [("ER", adt("X1", "A28"), "CA"), ("SU", message("ORU^R01", "X1", sender="pm"), "CR")]
+)
 async def test_auto_answers_always_also_where_only_success_or_only_errors_are_asked_for(
-    opened: Opening, accept: str, kind: str
+    opened: Opening, accept: str, sent: bytes, expected: str
 ) -> None:
     """Silence is what we keep for our own trouble: a sender that waits would send again."""
     practice = await opened(PM_OWNS)
-    code, _ = await answered(practice, "pm", asking(adt("X1", kind), accept))
-    assert code == ("CA" if kind == "A28" else "CR")
+    code, _ = await answered(practice, "pm", asking(sent, accept))
+    assert code == expected
 
 
 async def test_what_is_held_is_in_custody_and_answered_ca(opened: Opening) -> None:

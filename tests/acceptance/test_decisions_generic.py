@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
@@ -82,12 +83,28 @@ async def test_row_81_what_the_setting_wants_is_taken__any(opened: Opening, want
     await practice.assert_relayed(sent, "emr")
 
 
-async def test_row_81_a_blank_processing_id_counts_as_p_with_a_warning__any(opened: Opening) -> None:
-    practice = await opened(PM_OWNS)
+@pytest.mark.parametrize("wanted", ["P", "T,P", "any"])
+async def test_row_81_a_blank_processing_id_counts_as_p_with_a_warning__any(opened: Opening, wanted: str) -> None:
+    practice = await opened(PM_OWNS, PROCESSING_ID=wanted)
     sent = adt("X81", "A28", version="2.5.1").replace(b"|P|2.5.1", b"||2.5.1")
     reply = await practice.accepted("pm", sent)
     assert [(fault.code, fault.severity, fault.ours) for fault in reply.faults] == [(0, "W", "")]
+    assert reply.faults[0].place == ("MSH", "1", "11")
+    assert practice.decided("X81") == ("accepted", "#81")
     await practice.assert_relayed(sent, "emr")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_row_81_a_blank_processing_id_makes_no_effect_out_of_nothing__any(opened: Opening, version: str) -> None:
+    """What changes nothing is ignored (#37, #48) whatever its header looks like; the warning is given all the same."""
+    practice = await opened(PM_OWNS)
+    await practice.accepted("pm", adt("REG", "A28"))
+    await practice.accepted("emr", dft("C1"))
+    sent = dft("C2", version=version).replace(f"|P|{version}".encode(), f"||{version}".encode())
+    reply = await practice.accepted("emr", sent)
+    assert practice.decided("C2") == ("ignored", "#48")
+    assert [fault.severity for fault in reply.faults] == (["W"] if version >= "2.5" else [])
+    assert practice.charges() == [("T-1", "sent")]
 
 
 async def test_row_81_a_blank_processing_id_is_refused_where_p_is_not_wanted__any(opened: Opening) -> None:
@@ -130,6 +147,71 @@ async def test_row_83_other_names_in_msh_3_to_6_are_taken_and_leave_as_they_came
     payload = b"|".join(sent)
     await practice.accepted(side, payload)
     await practice.assert_relayed(payload, "emr" if side == "pm" else "pm")
+
+
+def called(payload: bytes, application: str, facility: str) -> bytes:
+    """The same message with another MSH-3 and MSH-4."""
+    fields = payload.split(b"|", 4)
+    fields[2:4] = [application.encode(), facility.encode()]
+    return b"|".join(fields)
+
+
+NAMES = "OFFICE,PM|MAIN,PM|ANNEX,LAB^1.2^ISO,|OLD HOUSE"
+
+
+@pytest.mark.parametrize(
+    ("application", "facility", "known"),
+    [
+        ("OFFICE", "", True),
+        ("OFFICE", "ANYWHERE", True),
+        ("OFFICE^1.2.3^ISO", "ANYWHERE", True),  # by its namespace, HD.1
+        ("PM", "MAIN", True),
+        (" PM ", "ANNEX^9.9^ISO", True),
+        ("LAB^1.2^ISO", "X", True),
+        ("", "OLD HOUSE", True),
+        ("PM", "ELSEWHERE", False),
+        ("PM", "", False),
+        ("office", "", False),
+        ("LAB", "", False),
+        ("", "", False),
+    ],
+)
+async def test_row_83_names_that_are_not_this_links_are_taken_with_a_warning__any(
+    opened: Opening, application: str, facility: str, known: bool
+) -> None:
+    practice = await opened(PM_OWNS, PM_NAMES=NAMES)
+    sent = called(adt("X83", "A28", version="2.5.1"), application, facility)
+    reply = await practice.accepted("pm", sent)
+    assert [(fault.code, fault.severity, fault.ours, fault.place) for fault in reply.faults] == (
+        [] if known else [(0, "W", "", ("MSH", "1", "3"))]
+    )
+    assert (practice.journal("X83")["decision_row"] == "#83") is not known
+    await practice.assert_relayed(sent, "emr")
+
+
+async def test_row_83_before_2_5_the_warning_is_in_the_audit_only_and_the_names_never_are__any(opened: Opening) -> None:
+    practice = await opened(PM_OWNS, PM_NAMES="OFFICE")
+    reply = await practice.accepted("pm", called(adt("X83", "A28"), "STRANGER", "STRANGEPLACE"))
+    assert reply.faults == ()
+    row = practice.journal("X83")
+    assert (row["state"], row["decision_row"]) == ("accepted", "#83")
+    assert '"#83"' in row["detail"]
+    assert "STRANGE" not in row["reason"] + row["detail"]  # nor in a log: test_privacy.py
+
+
+async def test_row_83_each_link_has_its_own_names_and_without_any_all_are_welcome__any(opened: Opening) -> None:
+    practice = await opened(PM_OWNS, EMR_NAMES="CHART")
+    assert (await practice.accepted("pm", adt("P83", "A28", version="2.5.1"))).faults == ()
+    assert [fault.severity for fault in (await practice.accepted("emr", dft("E83", version="2.5.1"))).faults] == ["W"]
+    assert practice.decided("E83") == ("accepted", "#83")
+
+
+async def test_row_83_a_warning_about_the_header_hides_no_other__any(opened: Opening) -> None:
+    practice = await opened(PM_OWNS, PM_NAMES="OFFICE")
+    await practice.accepted("pm", adt("X83", "A28", version="2.5.1"))
+    reply = await practice.accepted("pm", siu("X83", "S12", VISIT, version="2.5.1"))
+    assert [fault.ours for fault in reply.faults] == ["", "W04"]
+    assert practice.decided("X83") == ("accepted", "#85")
 
 
 # -- 84, 84b, 85, 86 ------------------------------------------------------------------------------------------------------
@@ -197,15 +279,35 @@ async def test_row_84b_charges_of_a_refused_message_that_comes_again_are_counted
     assert practice.charges() == [("T-1", "rejected"), ("T-2", "rejected")]
 
 
-async def test_row_85_the_control_id_again_with_another_content_is_a_new_message__any(opened: Opening) -> None:
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_row_85_the_control_id_again_with_another_content_is_a_new_message__any(opened: Opening, version: str) -> None:
     practice = await opened(PM_OWNS)
-    await practice.accepted("pm", adt("X85", "A28", version="2.5.1"))
-    other = siu("X85", "S12", VISIT, version="2.5.1")
+    await practice.accepted("pm", adt("X85", "A28", version=version))
+    other = siu("X85", "S12", VISIT, version=version)
     reply = await practice.accepted("pm", other)
-    assert reply.warnings == ["W04"]
-    assert practice.state("X85") == "accepted"
+    assert reply.warnings == (["W04"] if version >= "2.5" else [])
+    assert practice.decided("X85") == ("accepted", "#85")
+    assert '"W04"' in practice.journal("X85")["detail"]
     assert practice.appointment("S-100") is not None
     await practice.assert_relayed(other, "emr")
+
+
+async def test_row_85_both_contents_are_remembered_and_in_one_packet_too__any(opened: Opening) -> None:
+    practice = await opened(PM_OWNS)
+    one, two = adt("X85", "A28", version="2.5.1"), siu("X85", "S12", VISIT, version="2.5.1")
+    line = await practice.line("pm")
+    first, second, *again = await line.pipeline(one, two, one, two)
+    assert [read_reply(answer).warnings for answer in (first, second)] == [[], ["W04"]]
+    assert again == [first, second]
+    assert (practice.count("patient"), practice.count("appointment"), practice.count("delivery")) == (1, 1, 2)
+
+
+async def test_row_85_a_refused_message_with_a_used_control_id_is_refused_like_any_other__any(opened: Opening) -> None:
+    practice = await opened(PM_OWNS)
+    await practice.accepted("pm", adt("X85", "A28", version="2.5.1"))
+    reply = await practice.send("pm", message("ORU^R01", "X85", sender="pm", version="2.5.1"))
+    assert_refused(reply, "AR", "", 200)
+    assert reply.warnings == []
 
 
 @pytest.mark.parametrize("weak", [False, True], ids=["blank MSH-10", "CONTROL_ID=weak"])
@@ -489,3 +591,95 @@ async def test_section_7_the_members_that_are_acks_get_none_and_the_envelope_is_
     assert [part[:3] for part in answer.split(b"\r") if part] == [b"BHS", b"MSH", b"MSA", b"BTS"]
     answer = await line.send(b"BHS|^~\\&|PM\r" + ack + b"BTS|1\r")
     assert [part[:3] for part in answer.split(b"\r") if part] == [b"BHS", b"BTS"]
+
+
+BHS = b"BHS|^~\\&|PM|DESK|EMR|CLINIC|20260105||||B-7\r"
+
+
+async def test_section_7_the_members_of_a_frame_share_its_bytes_and_their_commit(opened: Opening) -> None:
+    practice = await opened(PM_OWNS)
+    raw = BHS + adt("X1", "A28") + siu("X2", "S12") + b"BTS|2\r"
+    await (await practice.line("pm")).send(raw)
+    rows = practice.rows('SELECT raw, start, "end", control_id FROM journal ORDER BY id')
+    assert [row["raw"] for row in rows] == [raw, raw]
+    assert [raw[row["start"] : row["end"]] for row in rows] == [adt("X1", "A28"), siu("X2", "S12")]
+    # The booking met the patient whom the member before it had made.
+    assert practice.state("X2") == "accepted"
+
+
+async def test_section_7_a_repeated_frame_meets_the_stored_answers_in_an_envelope_of_its_own(opened: Opening) -> None:
+    practice = await opened(PM_OWNS)
+    raw = BHS + adt("X1", "A28") + siu("X2", "S12") + message("ORU^R01", "X3", sender="pm") + b"BTS|3\r"
+    line = await practice.line("pm")
+    first, second = await line.send(raw), await line.send(raw)
+    answers = [re.split(rb"(?=MSH\|)", answer) for answer in (first, second)]
+    assert answers[0][1:3] == answers[1][1:3]  # what was taken, byte for byte; what was refused is judged again
+    assert answers[0][3].split(b"\r")[1] == answers[1][3].split(b"\r")[1]
+    assert answers[0][0].split(b"|")[10] != answers[1][0].split(b"|")[10]  # BHS-11: each envelope is a batch of ours
+    assert [answer[0].split(b"|")[11] for answer in answers] == [b"B-7\r"] * 2  # BHS-12: theirs
+    states = practice.rows("SELECT state FROM journal ORDER BY id")
+    assert [row["state"] for row in states] == ["accepted", "accepted", "rejected", "duplicate", "duplicate", "rejected"]
+    assert practice.count("delivery") == 2
+
+
+async def test_section_7_a_member_that_is_there_twice_is_taken_once(opened: Opening) -> None:
+    practice = await opened(PM_OWNS)
+    answer = await (await practice.line("pm")).send(adt("X1", "A28") * 2)
+    first, second = re.findall(rb"MSH.*?\rMSA[^\r]*\r", answer, re.DOTALL)
+    assert first == second
+    assert practice.count("delivery") == 1
+
+
+COUNTS = {
+    "BTS-1 says 3, 2 came": BHS + adt("X1", "A28", version="2.5.1") + siu("X2", "S12", version="2.5.1") + b"BTS|3\r",
+    "FTS-1 says 2, 1 came": b"FHS|^~\\&|PM\r" + BHS + adt("X1", "A28", version="2.5.1") + b"BTS|1\rFTS|2\r",
+    "BTS without BHS": adt("X1", "A28", version="2.5.1") + siu("X2", "S12", version="2.5.1") + b"BTS|2\r",
+}
+
+
+@pytest.mark.parametrize("problem", COUNTS)
+async def test_section_7_a_count_that_is_wrong_is_a_warning_and_noted_and_costs_no_message(
+    opened: Opening, problem: str
+) -> None:
+    practice = await opened(PM_OWNS)
+    raw = COUNTS[problem]
+    answer = await (await practice.line("pm")).send(raw)
+    assert [part.split(b"|")[1] for part in answer.split(b"\r") if part.startswith(b"MSA")] == [b"AA"] * raw.count(b"MSH|")
+    warnings = [part for part in answer.decode().split("\r") if part.startswith("ERR")]
+    assert warnings == [f"ERR|||0^Message accepted^HL70357|W||||{problem}"]  # told once a frame
+    row = practice.journal("X1")
+    assert (row["state"], row["decision_row"], row["reason"]) == ("accepted", "batch", problem)
+
+
+async def test_section_7_the_warning_about_a_frame_is_on_the_first_member_that_is_judged(opened: Opening) -> None:
+    practice = await opened(PM_OWNS)
+    ack, broken = message("ACK^A08", "K1", "MSA|AA|1", sender="pm"), b"MSH|^~\\&|PM\r"
+    await (await practice.line("pm")).send(BHS + ack + broken + adt("X1", "A28") + siu("X2", "S12") + b"BTS|9\r")
+    rows = practice.rows("SELECT control_id, state, decision_row, reason FROM journal ORDER BY id")
+    assert [(row["state"], row["decision_row"]) for row in rows] == [
+        ("ignored", "#93"),
+        ("error", "#90"),
+        ("accepted", "batch"),
+        ("accepted", "#20"),
+    ]
+    assert rows[2]["reason"] == "BTS-1 says 9, 4 came"
+
+
+async def test_section_7_our_own_trouble_with_a_batch_silences_all_of_it(opened: Opening) -> None:
+    practice = await opened(PM_OWNS)
+    line = await practice.line("pm")
+    practice.broker.engine.close_for("disk")
+    await line.send_raw(frame(BHS + adt("X1", "A28") + adt("X2", "A28") + b"BTS|2\r"))
+    await line.closed()
+    assert practice.count("journal") == 0
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [(b"BHS|^~\\&|PM\rBTS|0\r", "the batch holds no message"), (adt("X1", "A28") * 1001, "too many messages in one frame")],
+)
+async def test_section_7_why_a_frame_was_not_judged_is_said_in_words(opened: Opening, raw: bytes, expected: str) -> None:
+    practice = await opened(PM_OWNS)
+    await (await practice.line("pm")).send(raw)
+    (row,) = practice.rows("SELECT reason FROM journal")
+    assert row["reason"].startswith(expected)

@@ -41,6 +41,14 @@ def with_password(payload: bytes) -> bytes:
     return b"|".join(fields)
 
 
+def called(payload: bytes) -> bytes:
+    """The same with names in MSH-3 and MSH-4 that are not the link's (#83), and with a wish that is none in MSH-15."""
+    fields = payload.split(b"|", 4)
+    fields[2:4] = [b"SECRETSENDER^SECRET", b"SECRETPLACE"]
+    header, end, rest = b"|".join(fields).partition(b"\r")
+    return header + b"|||SECRETWISH" + end + rest
+
+
 def page(url: str) -> str:
     with urllib.request.urlopen(url, timeout=5) as answer:  # loopback, and only what needs no token
         text: str = answer.read().decode()
@@ -56,12 +64,19 @@ async def test_a_day_with_refusals_failures_and_damage_leaves_no_patient_in_logs
     async with (
         ScriptedPeer(answering(lambda _payload: FOREIGN), refused) as emr,
         served(
-            ledger.database, PM_OWNS, "", emr.url, LOG_LEVEL="debug", HANDLERS_PATH=str(drop_in), HTTP_LISTEN="127.0.0.1:0"
+            ledger.database,
+            PM_OWNS,
+            "",
+            emr.url,
+            LOG_LEVEL="debug",
+            HANDLERS_PATH=str(drop_in),
+            HTTP_LISTEN="127.0.0.1:0",
+            PM_NAMES="PM",
         ) as broker,
         Client(*broker.addresses["pm"]) as pm,
         Client(*broker.addresses["emr"]) as clinic,
     ):
-        await pm.send(with_password(adt("A1", "A28", SECRET)))
+        await pm.send(called(with_password(adt("A1", "A28", SECRET))))
         await pm.send(adt("A2", "A31", SECRET))
         await pm.send(adt("A3", "A08", replace(SECRET, birth="20000101", given="OTHER")))
         await pm.send(siu("S1", "S12", who=replace(SECRET, id="SECRETID78")))
@@ -80,4 +95,5 @@ async def test_a_day_with_refusals_failures_and_damage_leaves_no_patient_in_logs
     said = broker.output + seen
     assert "message_committed" in said
     assert "handler_errors" in said
+    assert "#83" in [row["decision_row"] for row in ledger.rows("SELECT decision_row FROM journal")]
     assert [mark for mark in MARKS if mark in said] == []

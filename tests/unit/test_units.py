@@ -175,3 +175,24 @@ def test_a_required_time_zone_says_why() -> None:
     for text in ("Mars/Olympus", "../etc/passwd", "EST5EDT4,"):
         with pytest.raises(ValueError, match="IANA"):
             units.zone(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("", []),
+        ("PM", [("PM", None)]),
+        (" PM , PM | MAIN ,", [("PM", None), ("PM", "MAIN")]),
+        ("PM|", [("PM", "")]),
+        ("|MAIN", [("", "MAIN")]),
+        ("PM^1.2^ISO|OUR HOUSE", [("PM^1.2^ISO", "OUR HOUSE")]),
+    ],
+)
+def test_names_of_a_link_are_msh_3_with_or_without_msh_4(text: str, names: list[tuple[str, str | None]]) -> None:
+    assert units.link_names(text) == frozenset(names)
+
+
+@pytest.mark.parametrize("text", ["PM|MAIN|X", "|", "PM\x07"])
+def test_a_name_of_a_link_that_is_none_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(ValueError, match="for example PM"):
+        units.link_names(text)

@@ -97,3 +97,9 @@ def test_a_frame_full_of_trailers_is_read_in_one_pass() -> None:
     raw = b"BHS|^~\\&|A\rMSH|^~\\&|A|B|C|D|20240301||ADT^A04|C1|P|2.5\r" + b"BTS|1\r" * 170_000
     found = batch.split(raw)
     assert (len(found.members), found.envelope) == (1, "bhs")
+
+
+def test_a_file_without_batches_counts_as_one() -> None:
+    """The BHS is optional within FHS and FTS (2.10.3), and FTS-1 is then 1."""
+    assert batch.split(b"FHS|^~\\&|a\r" + ONE + TWO + b"FTS|1\r").problems == ()
+    assert batch.split(b"FHS|^~\\&|a\r" + ONE + TWO + b"FTS|2\r").problems == ("FTS-1 says 2, 1 came",)
