@@ -13,10 +13,10 @@ PEERS = {"pm": "the practice management", "emr": "the EMR"}
 
 _STATES = {
     "accepted": "Accepted: taken over and passed on as the rules say",
-    "rejected": "Refused: the sender was told why and must act",
+    "rejected": "Refused: its sender must act",
     "held": "Taken over, but waiting: its effects follow when the condition clears",
     "ignored": "Taken note of, without any effect",
-    "duplicate": "The same message as one before: answered again, no second effect",
+    "duplicate": "The same message as one before: no second effect",
     "stale": "Older than what was applied already: kept, not applied",
     "error": "Could not be read: kept aside for a person",
 }
