@@ -57,7 +57,7 @@ class Verbs(click.Group):
 def group() -> None:
     """An HL7 v2 broker between a practice management system (PM) and an EMR.
 
-    Exit status: 0 ok, 1 usage, 2 configuration or start-up, 3 connection, 4 refused by the peer.
+    Exit status: 0 ok, 1 usage, 2 configuration or start-up, 3 connection, 4 refused by the peer, not ready, does not conform.
     """
 
 
