@@ -84,7 +84,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "click": ("ophl7/cli/",),
     # The tree for authors, and the two test tools. Not the listener, the sender, an answer or anything else on the road.
     "hl7": ("ophl7/hl7v2/message.py", "ophl7/cli/send.py", "ophl7/cli/listen.py"),
-    "hl7apy": ("ophl7/hl7v2/conformance.py",),
+    "hl7apy": ("ophl7/hl7v2/structures.py",),
     "jinja2": ("ophl7/admin/",),
     "opentelemetry": ("ophl7/observe/",),
     "prometheus_client": ("ophl7/observe/",),
