@@ -24,7 +24,6 @@ class _Lane:
     out: set[int] = field(default_factory=set)  # being sent, or waiting for the commit of their mark
     frozen: bool = False  # a merge is being committed: nothing is given out, what waits may be about to change
     not_before: float | None = None
-    for_link: bool = False  # the delay is the link's fault, not the peer's wish
 
 
 class Lanes:
@@ -39,6 +38,7 @@ class Lanes:
         self._delayed: list[tuple[float, int, LaneKey]] = []
         self._where: dict[int, LaneKey] = {}  # delivery -> its lane, which a merge may have changed
         self._recovered: set[int] = set()  # heads that may have been on their way when the process before ended
+        self._for_link: set[int] = set()  # delayed because the link failed, not because the peer asked for it
         self._frozen: set[int] = set()
         self._ticket = 0
 
@@ -86,18 +86,21 @@ class Lanes:
             return head
         return None
 
-    def give_back(self, delivery: OpenDelivery) -> None:
+    def give_back(self, delivery: OpenDelivery, now: float) -> None:
         """It was not tried after all (nobody answers the connection): its lane is the next again."""
         key = self._where[delivery.id]
         lane = self._lanes[key]
         lane.out.discard(delivery.id)
-        if not lane.out:
+        if lane.waiting[0].id != delivery.id:  # a merge has put another one before it, which may have a time of its own
+            self._go_on(key, lane, now)
+        elif not lane.out:
             self._ready.appendleft(key)
 
     def done(self, delivery: OpenDelivery, now: float) -> None:
         """It is settled for good: the next of its lane may go."""
         key = self._where.pop(delivery.id)
         self._recovered.discard(delivery.id)
+        self._for_link.discard(delivery.id)
         lane = self._lanes[key]
         lane.out.discard(delivery.id)
         if lane.waiting[0].id == delivery.id:
@@ -115,7 +118,7 @@ class Lanes:
         for_link: the delay is over as soon as the peer is seen alive; otherwise the peer asked for it.
         """
         key, lane = self._put(delivery, changed)
-        lane.for_link = for_link
+        (self._for_link.add if for_link else self._for_link.discard)(delivery.id)
         self._go_on(key, lane, now)
 
     def stop(self, delivery: OpenDelivery, changed: OpenDelivery, now: float) -> None:
@@ -127,8 +130,9 @@ class Lanes:
         """The peer was seen alive: what waits because the link had failed is due now."""
         for _, _, key in self._delayed:
             lane = self._lanes.get(key)
-            if lane is not None and lane.not_before is not None and lane.for_link:
+            if lane is not None and lane.not_before is not None and lane.waiting[0].id in self._for_link:
                 lane.not_before = None
+                lane.waiting[0] = replace(lane.waiting[0], next_at=None)
                 self._ready.append(key)
 
     # -- merges -------------------------------------------------------------------------------------------------------
@@ -172,7 +176,7 @@ class Lanes:
             moved = (replace(one, lane=into) for one in lane.waiting)
             home.waiting = deque(sorted((*home.waiting, *moved), key=lambda one: one.id))
             home.out |= lane.out
-            home.not_before, home.for_link = None, False
+            home.not_before = None
 
     def renewed(self, number: int, control_id: str) -> OpenDelivery:
         """A delivery that the receiver had refused is new again: another control id, no try so far. As it was before."""

@@ -316,7 +316,7 @@ class Outbox:
             self._fail(delivery, down, delivery.attempts + 1, 0.0)
             return None
         except StoreAway:
-            self._lanes.give_back(delivery)
+            self._lanes.give_back(delivery, self._now())
             self._down_until = self._now() + self._policy.first
             return None
         except (PeerFault, StoreRefused):
@@ -328,7 +328,7 @@ class Outbox:
             self._unsent.discard(delivery.id)
         if untouched and not self._lanes.frozen(delivery.id):
             return body
-        self._lanes.give_back(delivery)
+        self._lanes.give_back(delivery, self._now())
         return None
 
     async def _say_reachable(self) -> None:
@@ -353,7 +353,7 @@ class Outbox:
                 self._mark_link(reachable=False)
             longest = min(self._policy.longest, _LONGEST_REFUSED)
             self._down_until = self._now() + delay(self._failures, self._policy.first, longest, self._chance())
-            self._lanes.give_back(delivery)
+            self._lanes.give_back(delivery, self._now())
             return
         # A peer may close a quiet connection; that shows itself only at the next send, and says nothing against trying at once.
         when = self._now() if down.kind == "closed" and attempts == 1 else self._later(attempts)

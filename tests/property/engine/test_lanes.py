@@ -128,7 +128,7 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data())
     def give_back(self, data: st.DataObject) -> None:
         given = self.draw_out(data)
-        self.lanes.give_back(given)
+        self.lanes.give_back(given, self.now)
         self.turns = {other: turns - 1 for other, turns in self.turns.items() if other != self.place(given)}  # it was no turn
 
     @rule(seconds=st.floats(0, 60))
@@ -156,7 +156,7 @@ class Machine(RuleBasedStateMachine):
         taken = self.lanes.take(self.now)
         if taken is not None:
             assert self.home(taken.lane) not in {number, into}
-            self.lanes.give_back(taken)
+            self.lanes.give_back(taken, self.now)
         if number != into:
             self.lanes.unite(number, into)
             self.united[number] = into
@@ -164,7 +164,6 @@ class Machine(RuleBasedStateMachine):
                 waiting = self.model.pop((number, stream), []) + self.model.pop((into, stream), [])
                 if waiting:
                     self.model[into, stream] = sorted(waiting, key=lambda one: one.id)
-                    self.by_link -= {one.id for one in waiting}
         if late is not None:
             self.enter(self.delivery(late, "queued"))
         self.lanes.thaw(self.now)
@@ -199,7 +198,7 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """In the end everything that may go goes, in order, one of a lane at a time."""
         for number in list(self.out):
-            self.lanes.give_back(self.out.pop(number))
+            self.lanes.give_back(self.out.pop(number), self.now)
         self.now += 10_000
         while (taken := self.lanes.take(self.now)) is not None:
             assert taken.id == self.model[self.place(taken)].pop(0).id
@@ -208,4 +207,4 @@ class Machine(RuleBasedStateMachine):
 
 
 TestLanes = Machine.TestCase
-TestLanes.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+TestLanes.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)

@@ -133,7 +133,7 @@ def test_what_was_not_tried_after_all_goes_first_again() -> None:
     lanes = filled(delivery(1), delivery(2, lane=2))
     head = lanes.take(0.0)
     assert head is not None
-    lanes.give_back(head)
+    lanes.give_back(head, 0.0)
     assert ids(lanes) == [1, 2]
 
 
@@ -167,3 +167,27 @@ def count(call: Callable[[], object]) -> int:
     finally:
         sys.settrace(before)
     return executed
+
+
+def test_what_is_given_back_behind_a_delayed_one_of_a_united_lane_waits_for_that_ones_time() -> None:
+    lanes = filled(delivery(1, next_at=50.0), delivery(2, lane=2))
+    head = lanes.take(0.0)
+    assert head is not None
+    lanes.freeze({1, 2})
+    lanes.unite(1, 2)
+    lanes.thaw(0.0)
+    lanes.give_back(head, 0.0)
+    assert ids(lanes) == []
+    assert ids(lanes, 50.0) == [1]
+
+
+def test_a_delay_that_the_peer_has_ended_does_not_come_back_with_a_merge() -> None:
+    lanes = filled(delivery(1))
+    head = lanes.take(0.0)
+    assert head is not None
+    lanes.later(head, replace(head, next_at=50.0), 0.0, for_link=True)
+    lanes.hurry()
+    lanes.freeze({1, 2})
+    lanes.unite(1, 2)
+    lanes.thaw(0.0)
+    assert ids(lanes) == [1]
