@@ -73,13 +73,6 @@ def _or_none(reader: Callable[[str], T]) -> Callable[[str], T | None]:
     return lambda text: reader(text) if text else None
 
 
-def _peer_url(text: str) -> PeerAddress:
-    address = parse_url(text)
-    if address.tls:
-        raise ValueError("asks for TLS, which is not there yet; use mllp:// over a protected network (VPN, tunnel)")
-    return address
-
-
 def _charset(text: str) -> str:
     codec = charset.codec(text)
     if codec is None:
@@ -87,13 +80,14 @@ def _charset(text: str) -> str:
     return codec
 
 
-_TLS = "TLS"
 _Seconds = Annotated[float, _read(units.duration)]
 _PositiveSeconds = Annotated[float, _read(units.positive_duration)]
 _Side = Annotated[Literal["pm", "emr"], _read(units.one_of("pm", "emr"))]
 _Listen = Annotated[Address, _read(units.listen_address)]
 _Level = Annotated[Literal["debug", "info", "warning", "error"], _read(units.one_of("debug", "info", "warning", "error"))]
 _Folders = Annotated[tuple[Path, ...], _read(units.folders)]
+_File = Annotated[Path | None, _read(_or_none(Path))]
+_ClientAuth = Annotated[Literal["none", "want", "must"], _read(units.one_of("none", "want", "must"))]
 
 
 class PeerSettings(BaseModel):
@@ -102,8 +96,8 @@ class PeerSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     listen: _Listen
-    url: Annotated[PeerAddress | None, _read(_or_none(_peer_url))] = _setting(
-        "", "where to deliver: mllp://host:port; unset = messages wait in the queue, nothing is lost"
+    url: Annotated[PeerAddress | None, _read(_or_none(parse_url))] = _setting(
+        "", "where to deliver: mllp://host:port or mllps://host:port; unset = messages wait in the queue, nothing is lost"
     )
     authority: Annotated[str, _read(units.namespace)]
     profile: str = _setting(
@@ -122,10 +116,16 @@ class PeerSettings(BaseModel):
     frame_timeout: _PositiveSeconds = _setting("30s", "how long a frame may stall half way")
     idle_timeout: _Seconds = _setting("0", "how long a line may be quiet; 0 = for ever")
     allow: Annotated[Networks, _read(units.networks)] = _setting("", "CIDR list of addresses that may connect; empty = all")
-    tls_cert: str = _setting("", "certificate of the listener (and of the sender for mllps://)", planned=_TLS)
-    tls_key: str = _setting("", "file with the certificate's key", planned=_TLS)
-    tls_ca: str = _setting("", "certificates that the peer's must be signed by", planned=_TLS)
-    tls_client_auth: str = _setting("none", "none, want or must", planned=_TLS)
+    tls_cert: _File = _setting(
+        "", "file with our certificate and its chain (PEM): the listener speaks TLS only, and mllps:// shows it when asked"
+    )
+    tls_key: _File = _setting("", "file with the key of that certificate (PEM, without a password)")
+    tls_ca: _File = _setting(
+        "", "file with the certificates that the peer's must be signed by; unset = for mllps:// those that this machine trusts"
+    )
+    tls_client_auth: _ClientAuth = _setting(
+        "none", "whether the listener asks for a certificate: none, want (checked if shown) or must"
+    )
     ack_timeout: _PositiveSeconds = _setting("30s", "wait for the peer's answer to what we send")
     retry: Annotated[Retry, _read(units.delays)] = _setting("10s..15m", "first and longest delay between tries")
     connections: Annotated[int, _read(units.number(1, 64))] = _setting(
@@ -137,6 +137,41 @@ class PeerSettings(BaseModel):
     on_timeout: str = _setting(
         "resend", "silence: resend (same bytes, same MSH-10) or review", planned="review of unanswered deliveries"
     )
+
+    @field_validator("tls_key")
+    @classmethod
+    def _certificate_and_key_come_together(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        cert = info.data.get("tls_cert")
+        if cert is not None and key is None:
+            raise ValueError(
+                "the key of the certificate in OPHL7_<PEER>_TLS_CERT is missing; name its file, which may be the same one"
+            )
+        if key is not None and cert is None and "tls_cert" in info.data:
+            raise ValueError("is a key without a certificate; set OPHL7_<PEER>_TLS_CERT too, or leave both out")
+        return key
+
+    @field_validator("tls_ca")
+    @classmethod
+    def _somebody_is_checked_with_the_authorities(cls, ca: Path | None, info: ValidationInfo) -> Path | None:
+        url = info.data.get("url")
+        if ca is not None and info.data.get("tls_cert", ca) is None and url is not None and not url.tls:
+            raise ValueError(
+                "checks nobody: OPHL7_<PEER>_URL is mllp:// and OPHL7_<PEER>_TLS_CERT is not set; set it, or leave this out"
+            )
+        return ca
+
+    @field_validator("tls_client_auth")
+    @classmethod
+    def _who_is_asked_can_be_checked(cls, auth: str, info: ValidationInfo) -> str:
+        if auth == "none":
+            return auth
+        if info.data.get("tls_cert", auth) is None:
+            raise ValueError(
+                "asks for certificates on a listener that speaks no TLS; set OPHL7_<PEER>_TLS_CERT and OPHL7_<PEER>_TLS_KEY too"
+            )
+        if info.data.get("tls_ca", auth) is None:
+            raise ValueError("needs to know who may sign the peer's certificate; set OPHL7_<PEER>_TLS_CA too, or write none")
+        return auth
 
 
 class PmSettings(PeerSettings):
@@ -277,6 +312,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         for fault in error.errors(include_url=False, include_input=False):
             name = names[tuple(str(part) for part in fault["loc"])]
             text, what = repr(shown[name]), fault["msg"].removeprefix("Value error, ")
+            what = what.replace("<PEER>", str(fault["loc"][0]).upper())  # a peer's model does not know whose it is
             faults.append(f"{name}: {what}" if what.startswith((text, "the ")) else f"{name}: {text} {what}")
         raise SettingsError(sorted(faults)) from None
     if faults:

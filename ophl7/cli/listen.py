@@ -11,12 +11,13 @@ import json
 import signal
 from datetime import UTC
 from itertools import count
-from typing import Literal, cast
+from pathlib import Path
+from typing import Final, Literal, cast
 
 import click
 from hl7.mllp import HL7StreamReader, HL7StreamWriter, InvalidBlockError, start_hl7_server
 
-from ophl7.cli import loop
+from ophl7.cli import loop, tls
 from ophl7.cli.exits import Exit
 from ophl7.cli.text import visible
 from ophl7.cli.wire import FILLER, LIMIT, close
@@ -25,8 +26,13 @@ from ophl7.engine.ports import Clock
 from ophl7.errors import LinkDown
 from ophl7.hl7v2 import ack, batch
 from ophl7.hl7v2.header import Header, read_header
+from ophl7.mllp.sender import Address
+from ophl7.mllp.tls import Files, Tls
+from ophl7.mllp.tls_faults import refused_client, silent_client
 
 Answer = Literal["AA", "AE", "AR"]
+
+_HANDSHAKE_SECONDS: Final = 10.0
 
 
 class Receiver:
@@ -84,8 +90,10 @@ class Reception:
     So the tasks are ours, each closes its connection whatever happens, and the first one that fails ends the reception.
     """
 
-    def __init__(self, receiver: Receiver) -> None:
+    def __init__(self, receiver: Receiver, tls: Tls | None = None) -> None:
+        """tls: None for plain MLLP."""
         self._receiver = receiver
+        self._tls = tls
         self._tasks: set[asyncio.Task[None]] = set()
         self._numbers = count(1)
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -124,6 +132,8 @@ class Reception:
         if self._closing:  # accepted just before
             writer.transport.abort()
             return
+        if self._tls is not None:
+            cast("asyncio.Transport", writer.transport).pause_reading()  # what comes first is TLS, and not the reader's
         task = asyncio.get_running_loop().create_task(self._converse(reader, writer, next(self._numbers)))
         self._tasks.add(task)
         task.add_done_callback(self._conversed)
@@ -142,10 +152,22 @@ class Reception:
         reason = "stopped"
         try:
             click.echo(f"test connection {number} from {_remote(writer)}", err=True)
-            reason = await self._read_all(reader, writer)
+            reason = await self._secure(writer) or await self._read_all(reader, writer)
         finally:
             await close(writer)
             click.echo(f"test connection {number} closed ({reason})", err=True)
+
+    async def _secure(self, writer: HL7StreamWriter) -> str:
+        """Agrees on TLS where it is wanted; why it could not, or nothing."""
+        if self._tls is None:
+            return ""
+        try:
+            await writer.start_tls(self._tls.context, ssl_handshake_timeout=_HANDSHAKE_SECONDS)
+        except ConnectionAbortedError:  # how asyncio says that it took too long
+            return f"it {silent_client(_HANDSHAKE_SECONDS).words}"
+        except OSError as error:
+            return f"it {refused_client(error, self._tls).words}"
+        return ""
 
     async def _read_all(self, reader: HL7StreamReader, writer: HL7StreamWriter) -> str:
         """Answers block after block; why it ended."""
@@ -202,16 +224,25 @@ def _remote(writer: HL7StreamWriter) -> str:
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option("--port", default=2575, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 picks a free one.")
+@tls.options(
+    ca="Let nobody in without a certificate that one of these has signed.",
+    cert="Speak TLS, with this certificate.",
+)
 @click.option("--answer", default="AA", show_default=True, type=click.Choice(["AA", "AE", "AR"]), help="What to answer.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
-def command(host: str, port: int, answer: str, as_json: bool) -> int:
+def command(
+    host: str, port: int, tls_ca: Path | None, tls_cert: Path | None, tls_key: Path | None, answer: str, as_json: bool
+) -> int:
     """Receive messages until Ctrl-C and print event, control id and size of each. A test tool: nothing is kept or delivered."""
+    files = Files(tls_cert, tls_key, tls_ca)
+    if tls_cert is None and files != Files():
+        raise click.UsageError("TLS needs a certificate of this receiver: --tls-cert and --tls-key")
     receiver = Receiver(cast("Answer", answer), SystemClock(), as_json=as_json)
-    return loop.run(_listen(receiver, host, port))
+    return loop.run(_listen(receiver, host, port, tls.listening(files) if tls_cert is not None else None))
 
 
-async def _listen(receiver: Receiver, host: str, port: int) -> int:
-    reception = Reception(receiver)
+async def _listen(receiver: Receiver, host: str, port: int, secured: Tls | None) -> int:
+    reception = Reception(receiver, secured)
     try:
         bound_host, bound_port = await reception.start(host, port)
     except OSError as error:
@@ -219,9 +250,17 @@ async def _listen(receiver: Receiver, host: str, port: int) -> int:
     running = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         running.add_signal_handler(name, reception.stop)
-    click.echo(f"Listening on {bound_host}:{bound_port}. Try: ophl7 send FILE --to mllp://{bound_host}:{bound_port}", err=True)
+    url = Address(bound_host, bound_port, secured is not None)
+    click.echo(f"Listening on {bound_host}:{bound_port}. Try: ophl7 send FILE --to {url}{_options(secured)}", err=True)
     try:
         await reception.ended()
     finally:
         await reception.close()
     return Exit.OK
+
+
+def _options(secured: Tls | None) -> str:
+    """What else a sender needs."""
+    if secured is None:
+        return ""
+    return " --tls-ca AUTHORITY" + (" --tls-cert CERTIFICATE --tls-key KEY" if secured.ca else "")

@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import ssl
 from dataclasses import asdict, dataclass
-from typing import BinaryIO, Final, NamedTuple
+from pathlib import Path
+from typing import Any, BinaryIO, Final, NamedTuple
 
 import click
 from hl7.mllp import HL7StreamReader, HL7StreamWriter, InvalidBlockError, open_hl7_connection
 
-from ophl7.cli import loop
+from ophl7.cli import loop, tls
 from ophl7.cli.exits import Exit
 from ophl7.cli.files import read_messages
 from ophl7.cli.text import visible
@@ -25,9 +27,12 @@ from ophl7.hl7v2 import batch
 from ophl7.hl7v2.message import Message
 from ophl7.mllp.framing import frame
 from ophl7.mllp.sender import Address, parse_url
+from ophl7.mllp.tls import Files, Tls
+from ophl7.mllp.tls_faults import refused_server, silent_server
 
 _ACCEPTED = frozenset({"AA", "CA"})
 _CONNECT_SECONDS: Final = 10.0
+_HANDSHAKE_SECONDS: Final = 5.0  # within the above
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +46,22 @@ class Reply:
 
 @click.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.File("rb"))
-@click.option("--to", "url", required=True, metavar="mllp://HOST:PORT", help="Where to send.")
+@click.option("--to", "url", required=True, metavar="mllp://HOST:PORT", help="Where to send; mllps:// for TLS.")
+@tls.options(
+    ca="Who may sign the listener's certificate; without it, whom this machine trusts.",
+    cert="Our certificate, shown to a listener that asks for one.",
+)
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for each answer.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
-def command(files: tuple[BinaryIO, ...], url: str, timeout: float, as_json: bool) -> int:
+def command(
+    files: tuple[BinaryIO, ...],
+    url: str,
+    tls_ca: Path | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    timeout: float,
+    as_json: bool,
+) -> int:
     """Send every message of the files (- is standard input) in order, and print code, control id and text of each answer.
 
     A file may hold one message, several, a batch, or MLLP blocks. Exit status 0 when all were accepted, 4 when one was not,
@@ -54,9 +71,16 @@ def command(files: tuple[BinaryIO, ...], url: str, timeout: float, as_json: bool
         address = parse_url(url)
     except ValueError as error:
         raise click.UsageError(f"--to: {error}") from error
+    line = Line(address, timeout, _tls(address, Files(tls_cert, tls_key, tls_ca)))
+    return loop.run(_send(_messages(files), line, as_json=as_json))
+
+
+def _tls(address: Address, files: Files) -> Tls | None:
     if address.tls:
-        raise click.UsageError("--to: mllps:// asks for TLS, which is not there yet; use mllp://")
-    return loop.run(_send(_messages(files), address, timeout, as_json=as_json))
+        return tls.sending(files)
+    if files != Files():
+        raise click.UsageError(f"--to: {address} is plain MLLP, but an option asks for TLS; write mllps://")
+    return None
 
 
 def _messages(files: tuple[BinaryIO, ...]) -> list[bytes]:
@@ -72,8 +96,7 @@ def _messages(files: tuple[BinaryIO, ...]) -> list[bytes]:
     return found
 
 
-async def _send(messages: list[bytes], address: Address, patience: float, *, as_json: bool) -> int:
-    line = Line(address, patience)
+async def _send(messages: list[bytes], line: Line, *, as_json: bool) -> int:
     refused = False
     try:
         for done, message in enumerate(messages):
@@ -104,10 +127,11 @@ class Line:
     has seen what came.
     """
 
-    def __init__(self, address: Address, patience: float) -> None:
-        """patience: seconds to wait for each answer."""
+    def __init__(self, address: Address, patience: float, tls: Tls | None = None) -> None:
+        """patience: seconds to wait for each answer. tls: None for plain MLLP."""
         self._address = address
         self._patience = patience
+        self._tls = tls
         self._wire: _Wire | None = None
 
     async def exchange(self, message: bytes) -> bytes:
@@ -151,12 +175,17 @@ class Line:
         return not (wire.reader.at_eof() or wire.writer.is_closing())
 
     async def _connect(self) -> _Wire:
+        secured: dict[str, Any] = {}
+        if self._tls is not None:
+            secured = {"ssl": self._tls.context, "ssl_handshake_timeout": _HANDSHAKE_SECONDS}
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
-                return _Wire(*await open_hl7_connection(self._address.host, self._address.port, limit=LIMIT))
+                return _Wire(*await open_hl7_connection(self._address.host, self._address.port, limit=LIMIT, **secured))
         except TimeoutError as error:
             raise LinkDown("unreachable", f"did not accept a connection within {_CONNECT_SECONDS:g} s") from error
         except OSError as error:
+            if self._tls is not None and isinstance(error, (ssl.SSLError, ConnectionResetError, ConnectionAbortedError)):
+                raise _no_tls(error, self._tls, self._address.host) from error
             if f"[Errno {errno.ECONNREFUSED}]" in str(error):  # a name with several addresses: asyncio joins their texts
                 raise LinkDown("refused", "refuses connections: nothing listens there") from error
             raise LinkDown("unreachable", f"cannot be reached: {error.strerror or str(error) or 'it hung up'}") from error
@@ -182,12 +211,20 @@ class Line:
         except ValueError as error:
             raise LinkDown("garbage", "answered with more than can be an answer") from error
         except OSError as error:
+            if self._tls is not None and isinstance(error, ssl.SSLError):  # TLS 1.3 says only now that we are not let in
+                raise _no_tls(error, self._tls, self._address.host) from error
             raise LinkDown("closed", "lost the connection without an answer") from error
         # hl7.mllp looks for FS CR only; two blocks of which the first lost its CR come out as one.
         for byte, name in ((b"\x0b", "a VT"), (b"\x1c", "an FS")):
             if byte in block:
                 raise LinkDown("garbage", f"answered with {name} byte inside its block")
         return block
+
+
+def _no_tls(error: OSError, tls: Tls, host: str) -> LinkDown:
+    if isinstance(error, ConnectionAbortedError):  # how asyncio says that the handshake took too long
+        return LinkDown("tls", silent_server(_HANDSHAKE_SECONDS).words)
+    return LinkDown("tls", refused_server(error, tls, host).words)
 
 
 async def _lying_there(reader: HL7StreamReader) -> bytes:
