@@ -7,18 +7,18 @@ never was (domain 4). So whatever is not the one awaited answer ends the connect
 from __future__ import annotations
 
 import asyncio
-import errno
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, cast
 from urllib.parse import urlsplit
 
 from ophl7.engine.ports import Answer, AnswerError
 from ophl7.errors import LinkDown, Unreadable
 from ophl7.hl7v2.answer import read as read_answer
+from ophl7.mllp.connecting import connect, no_tls
 from ophl7.mllp.framing import QUIET_SECONDS, Damaged, Framer, frame
-from ophl7.mllp.greeting import Greeting
 from ophl7.mllp.keepalive import keep_alive
 from ophl7.mllp.tls import Tls
 
@@ -163,29 +163,9 @@ class MllpSender:
             if not link.lost:
                 return link
         self._link = None
-        self._link = link = await self._connect()
-        return link
-
-    async def _connect(self) -> _Link:
-        """Raises LinkDown. The time limit holds for the connection, and once more for TLS."""
-        loop = asyncio.get_running_loop()
-        link = _Link(self._max_answer)
-        greeting: Greeting | None = None
-        protocol: asyncio.Protocol = link
-        if self._tls is not None:
-            greeting = Greeting(self._tls, self._host, link)
-            protocol, link.explain = greeting.wire, greeting.explain
-        try:
-            async with asyncio.timeout(self._connect_timeout):
-                await loop.create_connection(lambda: protocol, self._host, self._port)
-        except TimeoutError as error:
-            raise LinkDown("unreachable", f"did not accept a connection within {self._connect_timeout:g} s") from error
-        except OSError as error:
-            if f"[Errno {errno.ECONNREFUSED}]" in str(error):  # a name with several addresses: asyncio joins their texts
-                raise LinkDown("refused", "refuses connections: nothing listens there") from error
-            raise LinkDown("unreachable", f"cannot be reached: {error.strerror or str(error) or 'it hung up'}") from error
-        if greeting is not None:
-            await greeting.agree(self._connect_timeout)
+        link = _Link(self._max_answer, partial(no_tls, tls=self._tls, host=self._host) if self._tls is not None else None)
+        await connect(link, self._host, self._port, self._connect_timeout, self._tls)
+        self._link = link
         return link
 
     def _drop(self) -> None:
@@ -197,7 +177,9 @@ class MllpSender:
 class _Link(asyncio.Protocol):
     """One connection. At most one question is open; what comes without a question makes the link unusable."""
 
-    def __init__(self, max_answer: int) -> None:
+    def __init__(self, max_answer: int, no_tls: Callable[[ssl.SSLError], LinkDown] | None) -> None:
+        """no_tls: what it means that TLS ended before an answer."""
+        self._no_tls = no_tls
         self._framer = Framer(max_answer, max_junk=0)
         self._transport: asyncio.Transport
         self._loop = asyncio.get_running_loop()
@@ -207,7 +189,6 @@ class _Link(asyncio.Protocol):
         self._heard = False  # the other end has said something
         self._end: LinkDown | None = None
         self.unasked = False
-        self.explain: Callable[[ssl.SSLError], LinkDown] | None = None  # what it means that TLS has ended
 
     @property
     def lost(self) -> bool:
@@ -254,8 +235,8 @@ class _Link(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
-        if isinstance(exc, ssl.SSLError) and self.explain is not None and not self._heard:
-            self._end = self.explain(exc)
+        if isinstance(exc, ssl.SSLError) and self._no_tls is not None and not self._heard:
+            self._end = self._no_tls(exc)  # with TLS 1.3 our certificate is refused as late as that
         else:
             where = "in the middle of its answer" if self._framer.partial else "without an answer"
             self._end = LinkDown("closed", f"{'lost' if exc else 'closed'} the connection {where}")

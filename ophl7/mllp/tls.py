@@ -16,6 +16,8 @@ from ophl7.mllp.validity import Validity, certificates_in, validity_of
 ClientAuth = Literal["none", "want", "must"]
 
 _EVERYBODY: Final = 0o006  # may read or change the file
+# How OpenSSL calls a key that was not made with the certificate; the last one when even its sort is another.
+_NOT_A_PAIR: Final = frozenset({"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"})
 _DEMANDS: Final = {"none": ssl.CERT_NONE, "want": ssl.CERT_OPTIONAL, "must": ssl.CERT_REQUIRED}
 
 
@@ -174,7 +176,7 @@ def _try_pair(cert: Path, key: Path, names: Names, faults: list[str]) -> None:
                 f"{names.key}: the key in {str(key)!r} is protected with a password, and a service has nobody to type it in; "
                 f"write it without one: openssl pkey -in {key} -out NEW-FILE"
             )
-        elif error.reason in {"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH"}:
+        elif error.reason in _NOT_A_PAIR:
             faults.append(
                 f"{names.key}: the key in {str(key)!r} does not belong to the first certificate in {str(cert)!r}; "
                 "name the key that was made with it, and put our own certificate before those that signed it"

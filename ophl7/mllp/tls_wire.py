@@ -51,6 +51,12 @@ class TlsWire(asyncio.Protocol):
         self._ended = False  # the other end has closed its half
         self._kept = False  # and the protocol still has something to say
         self._error: ssl.SSLError | None = None
+        self.heard = asyncio.Event()  # something came after the handshake, or nothing will
+
+    @property
+    def version(self) -> str | None:
+        """Of the protocol that was agreed on, such as `TLSv1.3`."""
+        return self._tls.version()
 
     def give_up(self) -> None:
         """Cuts the connection while there is no TLS yet. The party is told no more than `gone`."""
@@ -78,6 +84,7 @@ class TlsWire(asyncio.Protocol):
             self._shake()
         else:
             self._read()
+            self.heard.set()
 
     def eof_received(self) -> bool:
         """The other end closed its half, with TLS's own goodbye before it or not: MLLP says itself where a message ends."""
@@ -89,6 +96,7 @@ class TlsWire(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._fail(exc)
         self._state = "over"
+        self.heard.set()
         if self._protocol is not None:
             self._protocol.connection_lost(exc or self._error)
         else:

@@ -9,6 +9,7 @@ import pytest
 
 from ophl7.mllp.listener import Listener
 from ophl7.mllp.session import Limits
+from ophl7.mllp.tls import Tls
 from tests.integration.mllp.desk import Desk, ManualClock, Observed, Open
 
 
@@ -32,8 +33,8 @@ async def listen(desk: Desk, clock: ManualClock, observed: Observed) -> AsyncIte
     """Starts a listener for `pm` with the given limits; all are stopped at the end."""
     listeners: list[Listener] = []
 
-    async def start(allow: Sequence[IPv4Network | IPv6Network] = (), **limits: float) -> Listener:
-        listener = Listener("pm", "127.0.0.1", 0, Limits(**limits), allow, desk, clock, observed)  # type: ignore[arg-type]
+    async def start(allow: Sequence[IPv4Network | IPv6Network] = (), tls: Tls | None = None, **limits: float) -> Listener:
+        listener = Listener("pm", "127.0.0.1", 0, Limits(**limits), allow, desk, clock, observed, tls)  # type: ignore[arg-type]
         listeners.append(listener)
         await listener.start()
         return listener

@@ -105,6 +105,9 @@ class Observed:
     def refused(self, peer: str, reason: str, remote: str) -> None:
         self._note("refused", peer, reason, remote)
 
+    def tls_failed(self, peer: str, remote: str, kind: str, words: str) -> None:
+        self._note("tls_failed", peer, kind, words, remote)
+
     def junk(self, peer: str, number: int, count: int) -> None:
         self._note("junk", peer, number, count)
 
