@@ -12,27 +12,26 @@ import signal
 from datetime import UTC
 from itertools import count
 from pathlib import Path
-from typing import Final, Literal, cast
+from typing import Literal, cast
 
 import click
-from hl7.mllp import HL7StreamReader, HL7StreamWriter, InvalidBlockError, start_hl7_server
+from hl7.mllp import HL7StreamProtocol, HL7StreamReader, HL7StreamWriter, InvalidBlockError
 
 from ophl7.cli import loop, tls
 from ophl7.cli.exits import Exit
 from ophl7.cli.text import visible
+from ophl7.cli.welcome import Welcome
 from ophl7.cli.wire import FILLER, LIMIT, close
 from ophl7.clock import SystemClock
 from ophl7.engine.ports import Clock
 from ophl7.errors import LinkDown
 from ophl7.hl7v2 import ack, batch
 from ophl7.hl7v2.header import Header, read_header
+from ophl7.mllp.door import remote_of
 from ophl7.mllp.sender import Address
 from ophl7.mllp.tls import Files, Tls
-from ophl7.mllp.tls_faults import refused_client, silent_client
 
 Answer = Literal["AA", "AE", "AR"]
-
-_HANDSHAKE_SECONDS: Final = 10.0
 
 
 class Receiver:
@@ -94,6 +93,7 @@ class Reception:
         """tls: None for plain MLLP."""
         self._receiver = receiver
         self._tls = tls
+        self._welcomes: set[Welcome] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._numbers = count(1)
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -102,7 +102,7 @@ class Reception:
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
         """Listens; host and port, which 0 leaves to the system. Raises OSError."""
-        server: asyncio.Server = await start_hl7_server(self._connected, host or None, port, limit=LIMIT)
+        server = await asyncio.get_running_loop().create_server(self._protocol, host or None, port)
         self._server = server
         return host, server.sockets[0].getsockname()[1]
 
@@ -122,18 +122,30 @@ class Reception:
         server, self._server = self._server, None
         if server is not None:
             server.close()
+        for welcome in tuple(self._welcomes):
+            welcome.shut()
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
 
+    def _protocol(self) -> asyncio.Protocol:
+        """What `start_hl7_server` makes for each connection; over TLS where that is wanted."""
+        running = asyncio.get_running_loop()
+        protocol: asyncio.Protocol = HL7StreamProtocol(
+            HL7StreamReader(limit=LIMIT, loop=running), self._connected, loop=running
+        )
+        if self._tls is None:
+            return protocol
+        welcome = Welcome(self._tls, protocol, self._welcomes.discard)
+        self._welcomes.add(welcome)
+        return welcome.wire
+
     def _connected(self, reader: HL7StreamReader, writer: HL7StreamWriter) -> None:
         if self._closing:  # accepted just before
             writer.transport.abort()
             return
-        if self._tls is not None:
-            cast("asyncio.Transport", writer.transport).pause_reading()  # what comes first is TLS, and not the reader's
         task = asyncio.get_running_loop().create_task(self._converse(reader, writer, next(self._numbers)))
         self._tasks.add(task)
         task.add_done_callback(self._conversed)
@@ -151,23 +163,11 @@ class Reception:
     async def _converse(self, reader: HL7StreamReader, writer: HL7StreamWriter, number: int) -> None:
         reason = "stopped"
         try:
-            click.echo(f"test connection {number} from {_remote(writer)}", err=True)
-            reason = await self._secure(writer) or await self._read_all(reader, writer)
+            click.echo(f"test connection {number} from {remote_of(writer.transport)}", err=True)
+            reason = await self._read_all(reader, writer)
         finally:
             await close(writer)
             click.echo(f"test connection {number} closed ({reason})", err=True)
-
-    async def _secure(self, writer: HL7StreamWriter) -> str:
-        """Agrees on TLS where it is wanted; why it could not, or nothing."""
-        if self._tls is None:
-            return ""
-        try:
-            await writer.start_tls(self._tls.context, ssl_handshake_timeout=_HANDSHAKE_SECONDS)
-        except ConnectionAbortedError:  # how asyncio says that it took too long
-            return f"it {silent_client(_HANDSHAKE_SECONDS).words}"
-        except OSError as error:
-            return f"it {refused_client(error, self._tls).words}"
-        return ""
 
     async def _read_all(self, reader: HL7StreamReader, writer: HL7StreamWriter) -> str:
         """Answers block after block; why it ended."""
@@ -213,12 +213,6 @@ async def _write(writer: HL7StreamWriter, answer: bytes) -> bool:
     except OSError:
         return False
     return True
-
-
-def _remote(writer: HL7StreamWriter) -> str:
-    peername = writer.get_extra_info("peername")
-    host, port = (peername[0], peername[1]) if peername else ("", 0)
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @click.command()

@@ -7,15 +7,14 @@ who types this command (docs/decisions/0001).
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
 import ssl
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
 import click
-from hl7.mllp import HL7StreamReader, HL7StreamWriter, InvalidBlockError, open_hl7_connection
+from hl7.mllp import HL7StreamProtocol, HL7StreamReader, HL7StreamWriter, InvalidBlockError
 
 from ophl7.cli import loop, tls
 from ophl7.cli.exits import Exit
@@ -25,14 +24,13 @@ from ophl7.cli.wire import FILLER, LIMIT, close
 from ophl7.errors import LinkDown, Unreadable
 from ophl7.hl7v2 import batch
 from ophl7.hl7v2.message import Message
+from ophl7.mllp.connecting import connect, no_tls
 from ophl7.mllp.framing import frame
 from ophl7.mllp.sender import Address, parse_url
 from ophl7.mllp.tls import Files, Tls
-from ophl7.mllp.tls_faults import refused_server, silent_server
 
 _ACCEPTED = frozenset({"AA", "CA"})
 _CONNECT_SECONDS: Final = 10.0
-_HANDSHAKE_SECONDS: Final = 5.0  # within the above
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,20 +173,12 @@ class Line:
         return not (wire.reader.at_eof() or wire.writer.is_closing())
 
     async def _connect(self) -> _Wire:
-        secured: dict[str, Any] = {}
-        if self._tls is not None:
-            secured = {"ssl": self._tls.context, "ssl_handshake_timeout": _HANDSHAKE_SECONDS}
-        try:
-            async with asyncio.timeout(_CONNECT_SECONDS):
-                return _Wire(*await open_hl7_connection(self._address.host, self._address.port, limit=LIMIT, **secured))
-        except TimeoutError as error:
-            raise LinkDown("unreachable", f"did not accept a connection within {_CONNECT_SECONDS:g} s") from error
-        except OSError as error:
-            if self._tls is not None and isinstance(error, (ssl.SSLError, ConnectionResetError, ConnectionAbortedError)):
-                raise _no_tls(error, self._tls, self._address.host) from error
-            if f"[Errno {errno.ECONNREFUSED}]" in str(error):  # a name with several addresses: asyncio joins their texts
-                raise LinkDown("refused", "refuses connections: nothing listens there") from error
-            raise LinkDown("unreachable", f"cannot be reached: {error.strerror or str(error) or 'it hung up'}") from error
+        """What `open_hl7_connection` does, but the connection is ours: with TLS asyncio's own tells too little."""
+        running = asyncio.get_running_loop()
+        reader = HL7StreamReader(limit=LIMIT, loop=running)
+        protocol = HL7StreamProtocol(reader, loop=running)
+        transport = await connect(protocol, self._address.host, self._address.port, _CONNECT_SECONDS, self._tls)
+        return _Wire(reader, HL7StreamWriter(transport, protocol, reader, running))
 
     async def _answer(self, reader: HL7StreamReader) -> bytes:
         try:
@@ -212,19 +202,13 @@ class Line:
             raise LinkDown("garbage", "answered with more than can be an answer") from error
         except OSError as error:
             if self._tls is not None and isinstance(error, ssl.SSLError):  # TLS 1.3 says only now that we are not let in
-                raise _no_tls(error, self._tls, self._address.host) from error
+                raise no_tls(error, self._tls, self._address.host) from error
             raise LinkDown("closed", "lost the connection without an answer") from error
         # hl7.mllp looks for FS CR only; two blocks of which the first lost its CR come out as one.
         for byte, name in ((b"\x0b", "a VT"), (b"\x1c", "an FS")):
             if byte in block:
                 raise LinkDown("garbage", f"answered with {name} byte inside its block")
         return block
-
-
-def _no_tls(error: OSError, tls: Tls, host: str) -> LinkDown:
-    if isinstance(error, ConnectionAbortedError):  # how asyncio says that the handshake took too long
-        return LinkDown("tls", silent_server(_HANDSHAKE_SECONDS).words)
-    return LinkDown("tls", refused_server(error, tls, host).words)
 
 
 async def _lying_there(reader: HL7StreamReader) -> bytes:

@@ -15,8 +15,10 @@ from ophl7.mllp.tls_wire import TlsWire
 VERDICT_SECONDS: Final = 0.5
 
 
-async def connect(protocol: asyncio.Protocol, host: str, port: int, seconds: float, tls: Tls | None = None) -> None:
-    """Returns when `protocol` has a connection that can be used; it was told `connection_made`.
+async def connect(
+    protocol: asyncio.Protocol, host: str, port: int, seconds: float, tls: Tls | None = None
+) -> asyncio.Transport:
+    """The transport of a connection that can be used; `protocol` was told `connection_made` with it.
 
     seconds: the limit for the connection, and once more for TLS. tls: None for plain. Raises LinkDown (`refused`,
     `unreachable`, `tls`), whose text goes on after the address; nothing stays open then.
@@ -25,15 +27,14 @@ async def connect(protocol: asyncio.Protocol, host: str, port: int, seconds: flo
     bottom = protocol if greeting is None else greeting.wire
     try:
         async with asyncio.timeout(seconds):
-            await asyncio.get_running_loop().create_connection(lambda: bottom, host, port)
+            transport, _ = await asyncio.get_running_loop().create_connection(lambda: bottom, host, port)
     except TimeoutError as error:
         raise LinkDown("unreachable", f"did not accept a connection within {seconds:g} s") from error
     except OSError as error:
         if f"[Errno {errno.ECONNREFUSED}]" in str(error):  # a name with several addresses: asyncio joins their texts
             raise LinkDown("refused", "refuses connections: nothing listens there") from error
         raise LinkDown("unreachable", f"cannot be reached: {error.strerror or str(error) or 'it hung up'}") from error
-    if greeting is not None:
-        await greeting.agree(seconds)
+    return transport if greeting is None else await greeting.agree(seconds)
 
 
 def no_tls(error: Exception | None, tls: Tls, host: str) -> LinkDown:
@@ -48,24 +49,25 @@ class _Greeting:
         self._protocol = protocol
         self._host = host
         self._tls = tls
-        self._outcome: asyncio.Future[LinkDown | None] = asyncio.get_running_loop().create_future()
+        self._outcome: asyncio.Future[asyncio.Transport | LinkDown] = asyncio.get_running_loop().create_future()
         self._raw: asyncio.Transport
         self.wire = TlsWire(tls.context, self, host)
 
-    async def agree(self, seconds: float) -> None:
+    async def agree(self, seconds: float) -> asyncio.Transport:
         try:
             async with asyncio.timeout(seconds):
-                down = await self._outcome
+                outcome = await self._outcome
         except TimeoutError:
             self.wire.give_up()
             raise LinkDown("tls", silent_server(seconds).words) from None
         except BaseException:
             self.wire.give_up()
             raise
-        if down is not None:
-            raise down
+        if isinstance(outcome, LinkDown):
+            raise outcome
         if self.wire.version == "TLSv1.3":
             await self._verdict()
+        return outcome
 
     async def _verdict(self) -> None:
         """Waits until the server has looked at our certificate.
@@ -84,8 +86,8 @@ class _Greeting:
         self._raw = raw
         return True
 
-    def agreed(self, transport: asyncio.Transport) -> asyncio.Protocol:  # noqa: ARG002 - the protocol is told by connection_made
-        self._settle(None)
+    def agreed(self, transport: asyncio.Transport) -> asyncio.Protocol:
+        self._settle(transport)
         return self._protocol
 
     def failed(self, error: Exception | None) -> None:
@@ -95,6 +97,6 @@ class _Greeting:
     def gone(self) -> None:
         """Nothing more to tell: `failed` came before, or nobody waits."""
 
-    def _settle(self, outcome: LinkDown | None) -> None:
+    def _settle(self, outcome: asyncio.Transport | LinkDown) -> None:
         if not self._outcome.done():
             self._outcome.set_result(outcome)
