@@ -183,6 +183,38 @@ async def test_a_server_that_finds_ours_expired_says_so(authority: Authority) ->
     assert "our certificate (OPHL7_PM_TLS_CERT) has expired; renew it and restart ophl7" in text
 
 
+async def test_nothing_of_a_message_is_sent_before_the_server_has_let_us_in(authority: Authority, stranger: Authority) -> None:
+    """With TLS 1.3 we are done before it is. A message that leaves then would count as tried, and nobody has taken it."""
+    context = authority.issue("pm").serving(clients=authority)
+    came: list[int] = []
+
+    def count(connection: socket.socket) -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_side=True)
+        while data := connection.recv(65536):
+            came.append(len(data))
+            incoming.write(data)
+            try:
+                tls.do_handshake()
+            except ssl.SSLError:  # wants more, or refuses us
+                connection.sendall(outgoing.read())
+
+    async with Host(count) as pm:
+        sender = MllpSender(HOST, pm.port, LONG, tls=trusting(authority, stranger.issue("ophl7")))
+        with pytest.raises(LinkDown, match="does not know who signed our certificate"):
+            await sender.exchange_raw(b"x" * 200_000)
+    assert 0 < sum(came) < 20_000
+
+
+async def test_a_server_that_says_nothing_after_the_handshake_gets_its_message_all_the_same(authority: Authority) -> None:
+    context = authority.issue("pm").serving()
+    context.num_tickets = 0
+    async with ScriptedPeer(tls=context) as pm:
+        sender = MllpSender(pm.host, pm.port, LONG, tls=trusting(authority))
+        assert (await sender.exchange(MESSAGE, "A1")).code == "AA"
+        await sender.close()
+
+
 # -- who speaks no TLS -----------------------------------------------------------------------------------------------------
 
 
