@@ -272,6 +272,26 @@ async def test_bad_answers_are_what_they_are_without_tls(authority: Authority, b
     assert pm.connections == 2
 
 
+async def test_tls_that_breaks_after_an_answer_is_a_lost_connection_and_counts(authority: Authority) -> None:
+    """Then the server had let us in: what it does with the message in flight nobody knows."""
+    context = authority.issue("pm").serving()
+
+    def break_off(connection: socket.socket) -> None:
+        below = connection.dup()
+        with context.wrap_socket(connection, server_side=True) as wrapped, below:
+            wrapped.sendall(frame(acknowledgment(wrapped.recv(65536)[1:-2])))
+            wrapped.recv(65536)
+            below.sendall(b"\x17\x03\x03\x00\x20" + b"x" * 32)
+            wrapped.recv(65536)
+
+    async with Host(break_off) as pm:
+        sender = MllpSender(HOST, pm.port, LONG, tls=trusting(authority))
+        await sender.exchange(MESSAGE, "A1")
+        with pytest.raises(LinkDown, match="lost the connection without an answer") as caught:
+            await sender.exchange(MESSAGE, "A1")
+        assert caught.value.kind == "closed"
+
+
 async def test_a_cancelled_handshake_leaves_no_connection_behind(authority: Authority) -> None:
     gone = asyncio.Event()
 
