@@ -67,6 +67,8 @@ class _Greeting:
             raise outcome
         if self.wire.version == "TLSv1.3":
             await self._verdict()
+            if outcome.is_closing():
+                raise no_tls(self.wire.error, self._tls, self._host)
         return outcome
 
     async def _verdict(self) -> None:

@@ -50,7 +50,7 @@ class TlsWire(asyncio.Protocol):
         self._protocol: asyncio.Protocol | None = None
         self._ended = False  # the other end has closed its half
         self._kept = False  # and the protocol still has something to say
-        self._error: ssl.SSLError | None = None
+        self.error: ssl.SSLError | None = None  # by which TLS has ended after it was there
         self.heard = asyncio.Event()  # something came after the handshake, or nothing will
 
     @property
@@ -98,7 +98,7 @@ class TlsWire(asyncio.Protocol):
         self._state = "over"
         self.heard.set()
         if self._protocol is not None:
-            self._protocol.connection_lost(exc or self._error)
+            self._protocol.connection_lost(exc or self.error)
         else:
             self._party.gone()
 
@@ -146,11 +146,11 @@ class TlsWire(asyncio.Protocol):
         except ssl.SSLError as error:
             # An alert, or bytes that nobody can decrypt. TLS 1.3: also how a client learns that it is not let in.
             said_goodbye = False
-            self._error = error
+            self.error = error
         self._transport.flush()
         if found and self._protocol is not None:
             self._protocol.data_received(b"".join(found))
-        if self._error is not None:
+        if self.error is not None:
             self._state = "over"
             self._raw.abort()
         elif said_goodbye:

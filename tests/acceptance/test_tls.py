@@ -37,7 +37,7 @@ class Desks:
         self.at_pm = ScriptedPeer(tls=self.pm.issue("pm").serving(clients=self.pm))
         self.at_emr = ScriptedPeer(tls=self.emr.issue("emr").serving(clients=self.emr))
 
-    def settings(self, **more: str) -> dict[str, str]:
+    def settings(self, **more: str) -> dict[str, Any]:
         chosen = {"API_TOKEN": TOKEN}
         for peer, authority in (("PM", self.pm), ("EMR", self.emr)):
             chosen |= {
