@@ -24,6 +24,7 @@ from ophl7.errors import SettingsError
 from ophl7.hl7v2 import charset
 from ophl7.mllp.sender import Address as PeerAddress
 from ophl7.mllp.sender import parse_url
+from ophl7.mllp.tls_combinations import misfit
 from ophl7.units import Address, Retry
 
 PREFIX = "OPHL7_"
@@ -138,40 +139,12 @@ class PeerSettings(BaseModel):
         "resend", "silence: resend (same bytes, same MSH-10) or review", planned="review of unanswered deliveries"
     )
 
-    @field_validator("tls_key")
+    @field_validator("tls_key", "tls_ca", "tls_client_auth")
     @classmethod
-    def _certificate_and_key_come_together(cls, key: Path | None, info: ValidationInfo) -> Path | None:
-        cert = info.data.get("tls_cert")
-        if cert is not None and key is None:
-            raise ValueError(
-                "the key of the certificate in OPHL7_<PEER>_TLS_CERT is missing; name its file, which may be the same one"
-            )
-        if key is not None and cert is None and "tls_cert" in info.data:
-            raise ValueError("is a key without a certificate; set OPHL7_<PEER>_TLS_CERT too, or leave both out")
-        return key
-
-    @field_validator("tls_ca")
-    @classmethod
-    def _somebody_is_checked_with_the_authorities(cls, ca: Path | None, info: ValidationInfo) -> Path | None:
-        url = info.data.get("url")
-        if ca is not None and info.data.get("tls_cert", ca) is None and url is not None and not url.tls:
-            raise ValueError(
-                "checks nobody: OPHL7_<PEER>_URL is mllp:// and OPHL7_<PEER>_TLS_CERT is not set; set it, or leave this out"
-            )
-        return ca
-
-    @field_validator("tls_client_auth")
-    @classmethod
-    def _who_is_asked_can_be_checked(cls, auth: str, info: ValidationInfo) -> str:
-        if auth == "none":
-            return auth
-        if info.data.get("tls_cert", auth) is None:
-            raise ValueError(
-                "asks for certificates on a listener that speaks no TLS; set OPHL7_<PEER>_TLS_CERT and OPHL7_<PEER>_TLS_KEY too"
-            )
-        if info.data.get("tls_ca", auth) is None:
-            raise ValueError("needs to know who may sign the peer's certificate; set OPHL7_<PEER>_TLS_CA too, or write none")
-        return auth
+    def _tls_fits_together(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - a validator hands on what it got
+        if (wrong := misfit(info.field_name or "", value, info.data)) is not None:
+            raise ValueError(wrong)
+        return value
 
 
 class PmSettings(PeerSettings):

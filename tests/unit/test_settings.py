@@ -162,7 +162,7 @@ def test_the_files_of_tls_are_paths_and_nobody_opens_them_here() -> None:
     [
         ({"OPHL7_PM_TLS_CERT": "pm.pem"}, "OPHL7_PM_TLS_KEY", "the key of the certificate in OPHL7_PM_TLS_CERT is missing"),
         ({"OPHL7_EMR_TLS_KEY": "emr.key"}, "OPHL7_EMR_TLS_KEY", "set OPHL7_EMR_TLS_CERT too"),
-        ({"OPHL7_PM_TLS_CLIENT_AUTH": "must"}, "OPHL7_PM_TLS_CLIENT_AUTH", "speaks no TLS; set OPHL7_PM_TLS_CERT"),
+        ({"OPHL7_PM_TLS_CLIENT_AUTH": "must"}, "OPHL7_PM_TLS_CLIENT_AUTH", "on a listener without TLS; set OPHL7_PM_TLS_CERT"),
         (PAIR | {"OPHL7_PM_TLS_CLIENT_AUTH": "must"}, "OPHL7_PM_TLS_CLIENT_AUTH", "set OPHL7_PM_TLS_CA too"),
         (PAIR | {"OPHL7_PM_TLS_CLIENT_AUTH": "want"}, "OPHL7_PM_TLS_CLIENT_AUTH", "set OPHL7_PM_TLS_CA too"),
         (PAIR | {"OPHL7_PM_TLS_CLIENT_AUTH": "maybe"}, "OPHL7_PM_TLS_CLIENT_AUTH", "is not one of none, want, must"),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
 
 import pytest
 
 from ophl7.mllp.listener import Listener
 from ophl7.mllp.session import Limits
-from ophl7.mllp.tls import Tls
-from tests.integration.mllp.desk import Desk, ManualClock, Observed, Open
+from ophl7.mllp.tls import Names, Tls, read
+from tests.authority import Authority, Issued, files
+from tests.integration.mllp.desk import Desk, ManualClock, Observed, Open, Speaking
 
 
 @pytest.fixture
@@ -42,3 +44,23 @@ async def listen(desk: Desk, clock: ManualClock, observed: Observed) -> AsyncIte
     yield start
     for listener in listeners:
         await listener.stop()
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def ours(authority: Authority) -> Issued:
+    return authority.issue("ophl7")
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> Authority:
+    return Authority(tmp_path, "stranger")
+
+
+@pytest.fixture
+def tls(ours: Issued, authority: Authority) -> Speaking:
+    return lambda auth: read(files(ours, authority), Names.of_peer("pm")).for_listening(auth)

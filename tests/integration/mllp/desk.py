@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from ophl7.engine.ports import Envelope
 from ophl7.mllp.listener import Listener
+from ophl7.mllp.tls import ClientAuth, Tls
 
 LIMIT_SECONDS = 5.0
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
@@ -130,3 +131,4 @@ class Observed:
 
 
 Open = Callable[..., Awaitable[Listener]]
+Speaking = Callable[[ClientAuth], Tls]

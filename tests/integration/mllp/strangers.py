@@ -12,6 +12,7 @@ from typing import Self
 
 from ophl7.mllp.framing import frame
 from tests.authority import HOST
+from tests.integration.mllp.desk import LIMIT_SECONDS, Observed
 
 SECONDS = 10.0
 
@@ -97,3 +98,31 @@ class Host:
                     self._serve(connection)
                 except OSError as error:
                     self.errors.append(error)
+
+
+def at_most_1_2(context: ssl.SSLContext) -> None:
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+
+
+async def told_once(observed: Observed, kind: str, *words: str) -> None:
+    """One line, with these words in it; no session was opened."""
+    await observed.seen("tls_failed", "pm", kind)
+    (told,) = observed.of("tls_failed")
+    assert all(part in str(told[2]) for part in words), told
+    assert str(told[3]).startswith(f"{HOST}:")
+    assert observed.of("opened") == observed.of("refused") == []
+
+
+async def closed(reader: asyncio.StreamReader) -> bool:
+    """Whether the other end closes without a word."""
+    async with asyncio.timeout(LIMIT_SECONDS):
+        try:
+            return await reader.read(1) == b""
+        except ConnectionResetError:
+            return True
+
+
+async def wait_for(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(LIMIT_SECONDS):
+        while not holds():  # noqa: ASYNC110 - nothing tells us of it
+            await asyncio.sleep(0.001)
