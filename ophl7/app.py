@@ -19,7 +19,7 @@ from ophl7.broker import Broker, Listening
 from ophl7.extend.loading import Loaded
 from ophl7.links import SIDES
 from ophl7.observe.logs import LibraryLines, loop_faults, make_log
-from ophl7.settings import Settings
+from ophl7.settings import PeerSettings, Settings
 from ophl7.units import nearby
 
 _NAMES = {"pm": "practice management (PM)", "emr": "EMR"}
@@ -38,7 +38,8 @@ async def serve(settings: Settings, out: TextIO = sys.stdout) -> int:
     gc.collect()
     gc.freeze()
     told, hurried = _signals(loop)
-    print(start_text(settings, broker.parts, listening, broker.web_address), file=out, flush=True)
+    notes = broker.certificates.look()
+    print(start_text(settings, broker.parts, listening, broker.web_address, notes), file=out, flush=True)
     log.info("started", version=__version__, pid=os.getpid())
     broken = asyncio.ensure_future(broker.broken())
     stopping = asyncio.ensure_future(told.wait())
@@ -87,25 +88,28 @@ def _signals(loop: asyncio.AbstractEventLoop) -> tuple[asyncio.Event, asyncio.Ev
     return told, hurried
 
 
-def start_text(settings: Settings, parts: Loaded, listening: Listening, web: str) -> str:
-    """What somebody at the front desk can make sense of: who sends where, who gets what, where to look, what to do next."""
+def start_text(settings: Settings, parts: Loaded, listening: Listening, web: str, notes: Sequence[str] = ()) -> str:
+    """What somebody at the front desk can make sense of: who sends where, who gets what, where to look, what to do next.
+
+    notes: more that wants attention, a sentence each.
+    """
     lines = ["ophl7 is running.", ""]
     for side in SIDES:
         host, port = getattr(listening, side)
-        lines.append(f"  The {_NAMES[side]} sends its messages to   {host} port {port} (MLLP)")
+        lines.append(f"  The {_NAMES[side]} sends its messages to   {host} port {port} ({_speech(settings.peer(side))})")
     lines.append("")
     for side in SIDES:
         url = settings.peer(side).url
         where = str(url) if url is not None else f"nowhere yet; they wait safely until OPHL7_{side.upper()}_URL is set"
         lines.append(f"  Messages for the {_NAMES[side]} go to   {where}")
     lines += ["", f"  {_authority(settings)}", f"  Everything is kept in {settings.database_path}", f"  Status page: {web}"]
-    lines += _warnings(settings, parts)
+    lines += _warnings(settings, parts, notes)
     host, port = listening.pm
     command, file = _first_words()
     lines += [
         "",
         "Next: send the first registration from another terminal",
-        f"  {command} send {file} --to mllp://{nearby(host)}:{port}",
+        f"  {command} send {file} --to {_address(settings.pm, nearby(host), port)}",
         "Stop with Ctrl-C.",
     ]
     return "\n".join(lines)
@@ -117,6 +121,22 @@ def _first_words() -> tuple[str, str]:
     return (".venv/bin/ophl7", str(tour)) if tour.exists() else ("ophl7", "FILE")
 
 
+def _speech(peer: PeerSettings) -> str:
+    """What a listener speaks."""
+    if peer.tls_cert is None:
+        return "MLLP"
+    asked = {"none": "", "want": ", a certificate is checked if one is shown", "must": ", with a certificate only"}
+    return f"MLLP over TLS{asked[peer.tls_client_auth]}"
+
+
+def _address(peer: PeerSettings, host: str, port: int) -> str:
+    """Where `ophl7 send` finds a listener, with the options that it needs for it."""
+    if peer.tls_cert is None:
+        return f"mllp://{host}:{port}"
+    shown = " --tls-cert CERTIFICATE --tls-key KEY" if peer.tls_client_auth == "must" else ""
+    return f"mllps://{host}:{port} --tls-ca AUTHORITY{shown}"
+
+
 def _authority(settings: Settings) -> str:
     owner = {"pm": "the PM", "emr": "the EMR"}
     patients, schedule = owner[settings.patient_authority], owner[settings.schedule_authority]
@@ -125,8 +145,8 @@ def _authority(settings: Settings) -> str:
     return f"Patients come from {patients}, the schedule from {schedule}, charges from the EMR."
 
 
-def _warnings(settings: Settings, parts: Loaded) -> Sequence[str]:
-    found: list[str] = []
+def _warnings(settings: Settings, parts: Loaded, notes: Sequence[str]) -> Sequence[str]:
+    found = [f"  ATTENTION: {note}" for note in notes]
     if settings.learn_until is not None:
         day = settings.learn_until.isoformat()
         found.append(f"  ATTENTION: until {day} unknown patients are learned from any complete message (OPHL7_LEARN_UNTIL)")
@@ -134,7 +154,8 @@ def _warnings(settings: Settings, parts: Loaded) -> Sequence[str]:
         found.append(f"  ATTENTION: these shipped parts are switched off: {', '.join(parts.off)}")
     for side in SIDES:
         peer = settings.peer(side)
-        if _reachable_from_outside(peer.listen.host) and not peer.allow:
+        known = peer.allow or peer.tls_client_auth == "must"
+        if _reachable_from_outside(peer.listen.host) and not known:
             found.append(
                 f"  ATTENTION: anybody who reaches port {peer.listen.port} is taken for the {side.upper()}; "
                 f"set OPHL7_{side.upper()}_ALLOW to its address"

@@ -18,6 +18,7 @@ from ophl7 import __version__
 from ophl7.admin.app import make_app
 from ophl7.admin.ports import Face
 from ophl7.admin.server import HttpServer
+from ophl7.certificates import CertificateWatch, PeerTls, read_tls
 from ophl7.clock import SystemClock
 from ophl7.domain.patient import Side
 from ophl7.domain.policy import PeerPolicy, Policy
@@ -120,6 +121,8 @@ class Broker:
         self.parts: Loaded = Loaded((), ())
         self.outboxes: dict[Side, Outbox] = {}
         self.listeners: dict[Side, Listener] = {}
+        self.tls: dict[Side, PeerTls] = {}
+        self.certificates: CertificateWatch
         self.engine: Engine
         self.router: Router
         self._chance = chance
@@ -148,6 +151,8 @@ class Broker:
 
     async def _start(self) -> Listening:
         settings = self.settings
+        self.tls = read_tls(settings)
+        self.certificates = CertificateWatch(self.tls, self.clock, self.alarms)
         self.parts = load_parts(
             handlers_path=settings.handlers_path, plugins_path=settings.plugins_path, enabled=settings.plugins
         )
@@ -184,7 +189,8 @@ class Broker:
         peer = self.settings.peer(side)
         senders: list[MllpSender] = []
         if peer.url is not None:
-            senders = [MllpSender(peer.url.host, peer.url.port, peer.ack_timeout) for _ in range(peer.connections)]
+            host, port, tls = peer.url.host, peer.url.port, self.tls[side].sender
+            senders = [MllpSender(host, port, peer.ack_timeout, tls=tls) for _ in range(peer.connections)]
         return Outbox(
             side,
             self.store,
@@ -208,6 +214,7 @@ class Broker:
             self.engine,
             self.clock,
             ListenerTeller(self.log, self.metrics.counters),
+            self.tls[side].listener,
         )
         self._stack.push_async_callback(listener.stop)
         await listener.start()
@@ -362,6 +369,9 @@ class Broker:
         )
         self.metrics.gauge("ophl7_alarm", "Alarms that ring.", ("kind",), self.alarms.reading)
         add_link_gauges(self.metrics, self.listeners, self.outboxes)
+        self.certificates.add_gauge(self.metrics)
+        if self.certificates.watching:
+            self._own(self.certificates.run(), "watch over certificates")
 
     def _closed_for(self, reason: str, words: str) -> str | None:
         return words if reason in self.engine.closed_for else None

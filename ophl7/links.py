@@ -27,6 +27,7 @@ def describe_links(
                 "listener": {
                     "address": ":".join(map(str, listener.address)) if listener is not None else None,
                     "connections": listener.connections if listener is not None else 0,
+                    "tls": settings.peer(side).tls_cert is not None,
                 },
                 "destination": {
                     "url": str(url) if url is not None else None,

@@ -25,6 +25,7 @@ from ophl7.hl7v2 import charset
 from ophl7.hl7v2.ack import AckMode
 from ophl7.mllp.sender import Address as PeerAddress
 from ophl7.mllp.sender import parse_url
+from ophl7.mllp.tls_combinations import misfit
 from ophl7.units import Address, Retry
 
 PREFIX = "OPHL7_"
@@ -74,13 +75,6 @@ def _or_none(reader: Callable[[str], T]) -> Callable[[str], T | None]:
     return lambda text: reader(text) if text else None
 
 
-def _peer_url(text: str) -> PeerAddress:
-    address = parse_url(text)
-    if address.tls:
-        raise ValueError("asks for TLS, which is not there yet; use mllp:// over a protected network (VPN, tunnel)")
-    return address
-
-
 def _charset(text: str) -> str:
     codec = charset.codec(text)
     if codec is None:
@@ -88,13 +82,14 @@ def _charset(text: str) -> str:
     return codec
 
 
-_TLS = "TLS"
 _Seconds = Annotated[float, _read(units.duration)]
 _PositiveSeconds = Annotated[float, _read(units.positive_duration)]
 _Side = Annotated[Literal["pm", "emr"], _read(units.one_of("pm", "emr"))]
 _Listen = Annotated[Address, _read(units.listen_address)]
 _Level = Annotated[Literal["debug", "info", "warning", "error"], _read(units.one_of("debug", "info", "warning", "error"))]
 _Folders = Annotated[tuple[Path, ...], _read(units.folders)]
+_File = Annotated[Path | None, _read(_or_none(Path))]
+_ClientAuth = Annotated[Literal["none", "want", "must"], _read(units.one_of("none", "want", "must"))]
 
 
 class PeerSettings(BaseModel):
@@ -103,8 +98,8 @@ class PeerSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     listen: _Listen
-    url: Annotated[PeerAddress | None, _read(_or_none(_peer_url))] = _setting(
-        "", "where to deliver: mllp://host:port; unset = messages wait in the queue, nothing is lost"
+    url: Annotated[PeerAddress | None, _read(_or_none(parse_url))] = _setting(
+        "", "where to deliver: mllp://host:port or mllps://host:port; unset = messages wait in the queue, nothing is lost"
     )
     authority: Annotated[str, _read(units.namespace)]
     profile: str = _setting(
@@ -130,10 +125,16 @@ class PeerSettings(BaseModel):
     frame_timeout: _PositiveSeconds = _setting("30s", "how long a frame may stall half way")
     idle_timeout: _Seconds = _setting("0", "how long a line may be quiet; 0 = for ever")
     allow: Annotated[Networks, _read(units.networks)] = _setting("", "CIDR list of addresses that may connect; empty = all")
-    tls_cert: str = _setting("", "certificate of the listener (and of the sender for mllps://)", planned=_TLS)
-    tls_key: str = _setting("", "file with the certificate's key", planned=_TLS)
-    tls_ca: str = _setting("", "certificates that the peer's must be signed by", planned=_TLS)
-    tls_client_auth: str = _setting("none", "none, want or must", planned=_TLS)
+    tls_cert: _File = _setting(
+        "", "file with our certificate and its chain (PEM): the listener speaks TLS only, and mllps:// shows it when asked"
+    )
+    tls_key: _File = _setting("", "file with the key of that certificate (PEM, without a password)")
+    tls_ca: _File = _setting(
+        "", "file with the certificates that the peer's must be signed by; unset = for mllps:// those that this machine trusts"
+    )
+    tls_client_auth: _ClientAuth = _setting(
+        "none", "whether the listener asks for a certificate: none, want (checked if shown) or must"
+    )
     ack_timeout: _PositiveSeconds = _setting("30s", "wait for the peer's answer to what we send")
     retry: Annotated[Retry, _read(units.delays)] = _setting("10s..15m", "first and longest delay between tries")
     connections: Annotated[int, _read(units.number(1, 64))] = _setting(
@@ -145,6 +146,13 @@ class PeerSettings(BaseModel):
     on_timeout: str = _setting(
         "resend", "silence: resend (same bytes, same MSH-10) or review", planned="review of unanswered deliveries"
     )
+
+    @field_validator("tls_key", "tls_ca", "tls_client_auth")
+    @classmethod
+    def _tls_fits_together(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - a validator hands on what it got
+        if (wrong := misfit(info.field_name or "", value, info.data)) is not None:
+            raise ValueError(wrong)
+        return value
 
 
 class PmSettings(PeerSettings):
@@ -285,6 +293,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         for fault in error.errors(include_url=False, include_input=False):
             name = names[tuple(str(part) for part in fault["loc"])]
             text, what = repr(shown[name]), fault["msg"].removeprefix("Value error, ")
+            what = what.replace("<PEER>", str(fault["loc"][0]).upper())  # a peer's model does not know whose it is
             faults.append(f"{name}: {what}" if what.startswith((text, "the ")) else f"{name}: {text} {what}")
         raise SettingsError(sorted(faults)) from None
     if faults:

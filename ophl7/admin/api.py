@@ -152,7 +152,7 @@ _DELIVERY: Mapping[str, Any] = {
 
 _LINK: Mapping[str, Any] = {
     "peer": _PEER,
-    "listener": _object(address=_MAYBE, connections=_NUMBER),
+    "listener": _object(address=_MAYBE, connections=_NUMBER, tls={"type": "boolean"}),
     "destination": _object(
         url=_MAYBE,
         state=_TEXT,

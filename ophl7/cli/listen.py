@@ -11,20 +11,25 @@ import json
 import signal
 from datetime import UTC
 from itertools import count
+from pathlib import Path
 from typing import cast, get_args
 
 import click
-from hl7.mllp import HL7StreamReader, HL7StreamWriter, InvalidBlockError, start_hl7_server
+from hl7.mllp import HL7StreamProtocol, HL7StreamReader, HL7StreamWriter, InvalidBlockError
 
-from ophl7.cli import loop
+from ophl7.cli import loop, tls
 from ophl7.cli.exits import Exit
 from ophl7.cli.text import visible
+from ophl7.cli.welcome import Welcome
 from ophl7.cli.wire import FILLER, LIMIT, close
 from ophl7.clock import SystemClock
 from ophl7.engine.ports import Clock
 from ophl7.errors import LinkDown
 from ophl7.hl7v2 import ack, batch
 from ophl7.hl7v2.header import Header, read_header
+from ophl7.mllp.door import remote_of
+from ophl7.mllp.sender import Address
+from ophl7.mllp.tls import Files, Tls
 
 ANSWERS: tuple[ack.AckCode, ...] = get_args(ack.AckCode)
 
@@ -85,8 +90,11 @@ class Reception:
     So the tasks are ours, each closes its connection whatever happens, and the first one that fails ends the reception.
     """
 
-    def __init__(self, receiver: Receiver) -> None:
+    def __init__(self, receiver: Receiver, tls: Tls | None = None) -> None:
+        """tls: None for plain MLLP."""
         self._receiver = receiver
+        self._tls = tls
+        self._welcomes: set[Welcome] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._numbers = count(1)
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -95,7 +103,7 @@ class Reception:
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
         """Listens; host and port, which 0 leaves to the system. Raises OSError."""
-        server: asyncio.Server = await start_hl7_server(self._connected, host or None, port, limit=LIMIT)
+        server = await asyncio.get_running_loop().create_server(self._protocol, host or None, port)
         self._server = server
         return host, server.sockets[0].getsockname()[1]
 
@@ -115,11 +123,25 @@ class Reception:
         server, self._server = self._server, None
         if server is not None:
             server.close()
+        for welcome in tuple(self._welcomes):
+            welcome.shut()
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+
+    def _protocol(self) -> asyncio.Protocol:
+        """What `start_hl7_server` makes for each connection; over TLS where that is wanted."""
+        running = asyncio.get_running_loop()
+        protocol: asyncio.Protocol = HL7StreamProtocol(
+            HL7StreamReader(limit=LIMIT, loop=running), self._connected, loop=running
+        )
+        if self._tls is None:
+            return protocol
+        welcome = Welcome(self._tls, protocol, self._welcomes.discard)
+        self._welcomes.add(welcome)
+        return welcome.wire
 
     def _connected(self, reader: HL7StreamReader, writer: HL7StreamWriter) -> None:
         if self._closing:  # accepted just before
@@ -142,7 +164,7 @@ class Reception:
     async def _converse(self, reader: HL7StreamReader, writer: HL7StreamWriter, number: int) -> None:
         reason = "stopped"
         try:
-            click.echo(f"test connection {number} from {_remote(writer)}", err=True)
+            click.echo(f"test connection {number} from {remote_of(writer.transport)}", err=True)
             reason = await self._read_all(reader, writer)
         finally:
             await close(writer)
@@ -194,25 +216,28 @@ async def _write(writer: HL7StreamWriter, answer: bytes) -> bool:
     return True
 
 
-def _remote(writer: HL7StreamWriter) -> str:
-    peername = writer.get_extra_info("peername")
-    host, port = (peername[0], peername[1]) if peername else ("", 0)
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option("--port", default=2575, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 picks a free one.")
+@tls.options(
+    ca="Let nobody in without a certificate that one of these has signed.",
+    cert="Speak TLS, with this certificate.",
+)
 @click.option("--answer", default="AA", show_default=True, type=click.Choice(ANSWERS), help="What to answer.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
-def command(host: str, port: int, answer: str, as_json: bool) -> int:
+def command(
+    host: str, port: int, tls_ca: Path | None, tls_cert: Path | None, tls_key: Path | None, answer: str, as_json: bool
+) -> int:
     """Receive messages until Ctrl-C and print event, control id and size of each. A test tool: nothing is kept or delivered."""
+    files = Files(tls_cert, tls_key, tls_ca)
+    if tls_cert is None and files != Files():
+        raise click.UsageError("TLS needs a certificate of this receiver: --tls-cert and --tls-key")
     receiver = Receiver(cast("ack.AckCode", answer), SystemClock(), as_json=as_json)
-    return loop.run(_listen(receiver, host, port))
+    return loop.run(_listen(receiver, host, port, tls.listening(files) if tls_cert is not None else None))
 
 
-async def _listen(receiver: Receiver, host: str, port: int) -> int:
-    reception = Reception(receiver)
+async def _listen(receiver: Receiver, host: str, port: int, secured: Tls | None) -> int:
+    reception = Reception(receiver, secured)
     try:
         bound_host, bound_port = await reception.start(host, port)
     except OSError as error:
@@ -220,9 +245,17 @@ async def _listen(receiver: Receiver, host: str, port: int) -> int:
     running = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         running.add_signal_handler(name, reception.stop)
-    click.echo(f"Listening on {bound_host}:{bound_port}. Try: ophl7 send FILE --to mllp://{bound_host}:{bound_port}", err=True)
+    url = Address(bound_host, bound_port, secured is not None)
+    click.echo(f"Listening on {bound_host}:{bound_port}. Try: ophl7 send FILE --to {url}{_options(secured)}", err=True)
     try:
         await reception.ended()
     finally:
         await reception.close()
     return Exit.OK
+
+
+def _options(secured: Tls | None) -> str:
+    """What else a sender needs."""
+    if secured is None:
+        return ""
+    return " --tls-ca AUTHORITY" + (" --tls-cert CERTIFICATE --tls-key KEY" if secured.ca else "")

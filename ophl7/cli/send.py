@@ -7,15 +7,16 @@ who types this command (docs/decisions/0001).
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
+import ssl
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
 import click
-from hl7.mllp import HL7StreamReader, HL7StreamWriter, InvalidBlockError, open_hl7_connection
+from hl7.mllp import HL7StreamProtocol, HL7StreamReader, HL7StreamWriter, InvalidBlockError
 
-from ophl7.cli import loop
+from ophl7.cli import loop, tls
 from ophl7.cli.exits import Exit
 from ophl7.cli.files import read_messages
 from ophl7.cli.text import visible
@@ -24,8 +25,10 @@ from ophl7.errors import LinkDown, Unreadable
 from ophl7.hl7v2 import batch
 from ophl7.hl7v2.ack import POSITIVE
 from ophl7.hl7v2.message import Message
+from ophl7.mllp.connecting import connect, no_tls
 from ophl7.mllp.framing import frame
 from ophl7.mllp.sender import Address, parse_url
+from ophl7.mllp.tls import Files, Tls
 
 _CONNECT_SECONDS: Final = 10.0
 
@@ -41,10 +44,22 @@ class Reply:
 
 @click.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.File("rb"))
-@click.option("--to", "url", required=True, metavar="mllp://HOST:PORT", help="Where to send.")
+@click.option("--to", "url", required=True, metavar="mllp://HOST:PORT", help="Where to send; mllps:// for TLS.")
+@tls.options(
+    ca="Who may sign the listener's certificate; without it, whom this machine trusts.",
+    cert="Our certificate, shown to a listener that asks for one.",
+)
 @click.option("--timeout", default=30.0, show_default=True, help="Seconds to wait for each answer.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
-def command(files: tuple[BinaryIO, ...], url: str, timeout: float, as_json: bool) -> int:
+def command(
+    files: tuple[BinaryIO, ...],
+    url: str,
+    tls_ca: Path | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    timeout: float,
+    as_json: bool,
+) -> int:
     """Send every message of the files (- is standard input) in order, and print code, control id and text of each answer.
 
     A file may hold one message, several, a batch, or MLLP blocks. Exit status 0 when all were accepted, 4 when one was not,
@@ -54,9 +69,16 @@ def command(files: tuple[BinaryIO, ...], url: str, timeout: float, as_json: bool
         address = parse_url(url)
     except ValueError as error:
         raise click.UsageError(f"--to: {error}") from error
+    line = Line(address, timeout, _tls(address, Files(tls_cert, tls_key, tls_ca)))
+    return loop.run(_send(_messages(files), line, as_json=as_json))
+
+
+def _tls(address: Address, files: Files) -> Tls | None:
     if address.tls:
-        raise click.UsageError("--to: mllps:// asks for TLS, which is not there yet; use mllp://")
-    return loop.run(_send(_messages(files), address, timeout, as_json=as_json))
+        return tls.sending(files)
+    if files != Files():
+        raise click.UsageError(f"--to: {address} is plain MLLP, but an option asks for TLS; write mllps://")
+    return None
 
 
 def _messages(files: tuple[BinaryIO, ...]) -> list[bytes]:
@@ -72,8 +94,7 @@ def _messages(files: tuple[BinaryIO, ...]) -> list[bytes]:
     return found
 
 
-async def _send(messages: list[bytes], address: Address, patience: float, *, as_json: bool) -> int:
-    line = Line(address, patience)
+async def _send(messages: list[bytes], line: Line, *, as_json: bool) -> int:
     refused = False
     try:
         for done, message in enumerate(messages):
@@ -104,10 +125,11 @@ class Line:
     has seen what came.
     """
 
-    def __init__(self, address: Address, patience: float) -> None:
-        """patience: seconds to wait for each answer."""
+    def __init__(self, address: Address, patience: float, tls: Tls | None = None) -> None:
+        """patience: seconds to wait for each answer. tls: None for plain MLLP."""
         self._address = address
         self._patience = patience
+        self._tls = tls
         self._wire: _Wire | None = None
 
     async def exchange(self, message: bytes) -> bytes:
@@ -151,15 +173,12 @@ class Line:
         return not (wire.reader.at_eof() or wire.writer.is_closing())
 
     async def _connect(self) -> _Wire:
-        try:
-            async with asyncio.timeout(_CONNECT_SECONDS):
-                return _Wire(*await open_hl7_connection(self._address.host, self._address.port, limit=LIMIT))
-        except TimeoutError as error:
-            raise LinkDown("unreachable", f"did not accept a connection within {_CONNECT_SECONDS:g} s") from error
-        except OSError as error:
-            if f"[Errno {errno.ECONNREFUSED}]" in str(error):  # a name with several addresses: asyncio joins their texts
-                raise LinkDown("refused", "refuses connections: nothing listens there") from error
-            raise LinkDown("unreachable", f"cannot be reached: {error.strerror or str(error) or 'it hung up'}") from error
+        """What `open_hl7_connection` does, but the connection is ours: with TLS asyncio's own tells too little."""
+        running = asyncio.get_running_loop()
+        reader = HL7StreamReader(limit=LIMIT, loop=running)
+        protocol = HL7StreamProtocol(reader, loop=running)
+        transport = await connect(protocol, self._address.host, self._address.port, _CONNECT_SECONDS, self._tls)
+        return _Wire(reader, HL7StreamWriter(transport, protocol, reader, running))
 
     async def _answer(self, reader: HL7StreamReader) -> bytes:
         try:
@@ -182,6 +201,8 @@ class Line:
         except ValueError as error:
             raise LinkDown("garbage", "answered with more than can be an answer") from error
         except OSError as error:
+            if self._tls is not None and isinstance(error, ssl.SSLError):  # TLS 1.3 says only now that we are not let in
+                raise no_tls(error, self._tls, self._address.host) from error
             raise LinkDown("closed", "lost the connection without an answer") from error
         # hl7.mllp looks for FS CR only; two blocks of which the first lost its CR come out as one.
         for byte, name in ((b"\x0b", "a VT"), (b"\x1c", "an FS")):

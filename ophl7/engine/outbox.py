@@ -41,8 +41,8 @@ class OutboxObserver(Protocol):
     def delivered(self, destination: Side, delivery: int, state: DeliveryState, answer: str, seconds: float) -> None:
         """One exchange ended. answer: MSA-1 and code, or what went wrong."""
 
-    def link_down(self, destination: Side, kind: str) -> None:
-        """The peer cannot be reached."""
+    def link_down(self, destination: Side, kind: str, words: str) -> None:
+        """The peer cannot be reached. kind: of the LinkDown; words: its text. Told again when the reason becomes another."""
 
     def link_up(self, destination: Side) -> None:
         """The peer answers again."""
@@ -100,6 +100,7 @@ class Outbox:
         self._failures = 0
         self._parked = 0
         self._last_error: str | None = None
+        self._down_because = ""
         self._stopping = False
         self._in_flight = 0
         self._reachable = True  # the disk says that something may be on its way
@@ -344,11 +345,13 @@ class Outbox:
         self._mark(self._last_link)
 
     def _fail(self, delivery: OpenDelivery, down: LinkDown, attempts: int, seconds: float) -> None:
-        self._last_error = down.kind
+        # Why there is no TLS differs much, and who must act with it: the words say so, the kind does not.
+        self._last_error = f"tls: {down}" if down.kind == "tls" else down.kind
         if down.kind in _UNREACHED:
             self._failures += 1
-            if self._failures == 1:
-                self._observer.link_down(self.destination, down.kind)
+            if self._failures == 1 or self._last_error != self._down_because:
+                self._down_because = self._last_error
+                self._observer.link_down(self.destination, down.kind, str(down))
             if self._reachable and not self._sending:
                 self._mark_link(reachable=False)
             longest = min(self._policy.longest, _LONGEST_REFUSED)

@@ -10,8 +10,11 @@ from typing import Final
 
 from ophl7.engine.ports import Clock, Intake
 from ophl7.errors import SettingsError
+from ophl7.mllp.door import Door, remote_of
 from ophl7.mllp.keepalive import keep_alive
 from ophl7.mllp.session import Limits, ListenerObserver, Session
+from ophl7.mllp.tls import Names, Tls
+from ophl7.mllp.tls_faults import TlsFault, tls_on_plain_port
 
 _BACKLOG: Final = 128
 _SLOWEST_SWEEP: Final = 0.5
@@ -31,8 +34,9 @@ class Listener:
         intake: Intake,
         clock: Clock,
         observer: ListenerObserver,
+        tls: Tls | None = None,
     ) -> None:
-        """peer: `pm` or `emr`. port: 0 picks a free one. allow: who may connect; empty for everybody."""
+        """peer: `pm` or `emr`. port: 0 picks a free one. allow: who may connect; empty for everybody. tls: None for plain."""
         self.peer = peer
         self.limits = limits
         self.intake = intake
@@ -41,8 +45,10 @@ class Listener:
         self._host = host
         self._port = port
         self._allow = tuple(allow)
+        self._tls = tls
         self._server: asyncio.Server | None = None
         self._sessions: set[Session] = set()
+        self._doors: set[Door] = set()  # connections that do not speak TLS with us yet
         self._last_number = 0
         self._empty = asyncio.Event()
         self._empty.set()
@@ -70,7 +76,7 @@ class Listener:
         """Binds and accepts; after `stop`, the same port again. Raises SettingsError when the address cannot be bound."""
         loop = asyncio.get_running_loop()
         try:
-            server = await loop.create_server(lambda: Session(self), self._host or None, self._port, backlog=_BACKLOG)
+            server = await loop.create_server(self._protocol, self._host or None, self._port, backlog=_BACKLOG)
         except OSError as error:
             name = f"OPHL7_{self.peer.upper()}_LISTEN"
             raise SettingsError(
@@ -100,6 +106,7 @@ class Listener:
         At the deadline the rest is closed without an answer: those senders send again.
         """
         await self.stop_accepting()
+        self._shut_doors()
         for session in tuple(self._sessions):
             session.finish("drained")
         try:
@@ -129,36 +136,74 @@ class Listener:
         now = self.clock.monotonic()
         for session in tuple(self._sessions):
             session.sweep(now)
+        for door in tuple(self._doors):
+            door.sweep(now)
 
-    # -- for sessions (session.House) ----------------------------------------------------------------------------------
+    # -- for sessions and doors (session.House, door.Hall) -------------------------------------------------------------
 
     def admit(self, session: Session, transport: asyncio.Transport) -> int:
         """The new session's number, or 0 after closing a connection that may not be."""
-        peername = transport.get_extra_info("peername")
-        host, port = (str(peername[0]), int(peername[1])) if peername else ("", 0)
-        remote = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        if not self._allowed(host):
-            self.observer.refused(self.peer, "not_allowed", remote)
-            transport.abort()
-            return 0
-        if self._server is None or len(self._sessions) >= self.limits.max_connections:
-            self.observer.refused(self.peer, "not_accepting" if self._server is None else "too_many", remote)
-            transport.close()
+        if not self._may_be(transport):
             return 0
         keep_alive(transport)
         self._last_number += 1
         self._sessions.add(session)
         self._empty.clear()
-        self.observer.opened(self.peer, self._last_number, remote)
+        self.observer.opened(self.peer, self._last_number, remote_of(transport))
         return self._last_number
 
     def forget(self, session: Session) -> None:
         """The session's connection is gone."""
         self._sessions.discard(session)
-        if not self._sessions:
-            self._empty.set()
+        self._note_empty()
+
+    def spoke_tls(self, transport: asyncio.Transport) -> None:
+        """A client began with TLS on a plain port."""
+        names = Names.of_peer(self.peer)
+        self.turned_away(remote_of(transport), tls_on_plain_port(names.cert, names.key))
+
+    def let_in(self, door: Door, raw: asyncio.Transport) -> bool:
+        """Whether a connection may try TLS; one that does counts like those that have it."""
+        if not self._may_be(raw):
+            return False
+        self._doors.add(door)
+        self._empty.clear()
+        return True
+
+    def pass_on(self, door: Door) -> None:
+        """The connection is gone, or is a session now."""
+        self._doors.discard(door)
+        self._note_empty()
+
+    def turned_away(self, remote: str, fault: TlsFault) -> None:
+        """There is no TLS with this client."""
+        self.observer.tls_failed(self.peer, remote, fault.kind, fault.words)
 
     # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _protocol(self) -> asyncio.Protocol:
+        return Session(self) if self._tls is None else Door.opened(self, self._tls)
+
+    def _may_be(self, transport: asyncio.Transport) -> bool:
+        """Whether there may be one more connection, and this one; else it is told and closed."""
+        peername = transport.get_extra_info("peername")
+        if not self._allowed(str(peername[0]) if peername else ""):
+            self.observer.refused(self.peer, "not_allowed", remote_of(transport))
+            transport.abort()
+            return False
+        if self._server is None or len(self._sessions) + len(self._doors) >= self.limits.max_connections:
+            self.observer.refused(self.peer, "not_accepting" if self._server is None else "too_many", remote_of(transport))
+            transport.close()
+            return False
+        return True
+
+    def _note_empty(self) -> None:
+        if not (self._sessions or self._doors):
+            self._empty.set()
+
+    def _shut_doors(self) -> None:
+        for door in tuple(self._doors):
+            door.shut()
 
     def _allowed(self, host: str) -> bool:
         if not self._allow:
@@ -178,6 +223,7 @@ class Listener:
             self.sweep()
 
     async def _abort_all(self) -> None:
+        self._shut_doors()
         for session in tuple(self._sessions):
             session.abort("own_trouble")
         await self._empty.wait()

@@ -7,17 +7,20 @@ never was (domain 4). So whatever is not the one awaited answer ends the connect
 from __future__ import annotations
 
 import asyncio
-import errno
-import ssl as tls
+import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, cast
 from urllib.parse import urlsplit
 
 from ophl7.engine.ports import Answer, AnswerError
 from ophl7.errors import LinkDown, Unreadable
 from ophl7.hl7v2.answer import read as read_answer
+from ophl7.mllp.connecting import connect, no_tls
 from ophl7.mllp.framing import QUIET_SECONDS, Damaged, Framer, frame
 from ophl7.mllp.keepalive import keep_alive
+from ophl7.mllp.tls import Tls
 
 _CLOSE_SECONDS: Final = 1.0
 _EXAMPLE: Final = "write for example mllp://pm.example.org:2575"
@@ -54,6 +57,12 @@ def parse_url(text: str) -> Address:
         raise ValueError(f"{text!r} names no host; {_EXAMPLE}")
     if not port:
         raise ValueError(f"{text!r} names no port that can be reached (1 to 65535); {_EXAMPLE}")
+    try:
+        parts.hostname.encode("idna")  # as the system's resolver and TLS will
+    except UnicodeError as error:
+        raise ValueError(
+            f"{text!r} names a host that cannot be: a part of its name is empty or too long; {_EXAMPLE}"
+        ) from error
     return Address(parts.hostname, port, parts.scheme == "mllps")
 
 
@@ -67,15 +76,15 @@ class MllpSender:
         ack_timeout: float,
         connect_timeout: float = 10.0,
         max_answer: int = 1024 * 1024,
-        ssl: tls.SSLContext | None = None,
+        tls: Tls | None = None,
     ) -> None:
-        """ack_timeout, connect_timeout: seconds. max_answer: bytes of the longest answer that is read."""
+        """ack_timeout, connect_timeout: seconds. max_answer: bytes of the longest answer that is read. tls: None for plain."""
         self._host = host
         self._port = port
         self._ack_timeout = ack_timeout
         self._connect_timeout = connect_timeout
         self._max_answer = max_answer
-        self._ssl = ssl
+        self._tls = tls
         self._link: _Link | None = None
         self._busy = False
 
@@ -141,7 +150,7 @@ class MllpSender:
 
     @property
     def _name(self) -> str:
-        return str(Address(self._host, self._port, self._ssl is not None))
+        return str(Address(self._host, self._port, self._tls is not None))
 
     async def _ready_link(self) -> _Link:
         link = self._link
@@ -154,23 +163,9 @@ class MllpSender:
             if not link.lost:
                 return link
         self._link = None
-        self._link = link = await self._connect()
-        return link
-
-    async def _connect(self) -> _Link:
-        loop = asyncio.get_running_loop()
-        max_answer = self._max_answer
-        try:
-            async with asyncio.timeout(self._connect_timeout):
-                _, link = await loop.create_connection(lambda: _Link(max_answer), self._host, self._port, ssl=self._ssl)
-        except TimeoutError as error:
-            raise LinkDown("unreachable", f"did not accept a connection within {self._connect_timeout:g} s") from error
-        except tls.SSLError as error:
-            raise LinkDown("tls", f"cannot agree on TLS: {error.reason or 'the handshake failed'}") from error
-        except OSError as error:
-            if f"[Errno {errno.ECONNREFUSED}]" in str(error):  # a name with several addresses: asyncio joins their texts
-                raise LinkDown("refused", "refuses connections: nothing listens there") from error
-            raise LinkDown("unreachable", f"cannot be reached: {error.strerror or str(error) or 'it hung up'}") from error
+        link = _Link(self._max_answer, partial(no_tls, tls=self._tls, host=self._host) if self._tls is not None else None)
+        await connect(link, self._host, self._port, self._connect_timeout, self._tls)
+        self._link = link
         return link
 
     def _drop(self) -> None:
@@ -182,13 +177,17 @@ class MllpSender:
 class _Link(asyncio.Protocol):
     """One connection. At most one question is open; what comes without a question makes the link unusable."""
 
-    def __init__(self, max_answer: int) -> None:
+    def __init__(self, max_answer: int, no_tls: Callable[[ssl.SSLError], LinkDown] | None) -> None:
+        """no_tls: what it means that TLS ended before an answer."""
+        self._no_tls = no_tls
         self._framer = Framer(max_answer, max_junk=0)
         self._transport: asyncio.Transport
         self._loop = asyncio.get_running_loop()
         self._closed: asyncio.Future[None] = self._loop.create_future()
         self._question: asyncio.Future[bytes] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._heard = False  # the other end has said something
+        self._end: LinkDown | None = None
         self.unasked = False
 
     @property
@@ -196,6 +195,8 @@ class _Link(asyncio.Protocol):
         return self._closed.done() or self._transport.is_closing()
 
     async def ask(self, block: bytes, seconds: float) -> bytes:
+        if self._end is not None:  # between the connection and this question
+            raise self._end
         self._question = question = self._loop.create_future()
         self._transport.write(block)
         try:
@@ -223,6 +224,7 @@ class _Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._stop_timer()
+        self._heard = True
         self._framer.receive(data)
         self._read()
 
@@ -233,8 +235,13 @@ class _Link(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
-        where = "in the middle of its answer" if self._framer.partial else "without an answer"
-        self._settle(LinkDown("closed", f"{'lost' if exc else 'closed'} the connection {where}"))
+        if isinstance(exc, ssl.SSLError) and self._no_tls is not None and not self._heard:
+            self._end = self._no_tls(exc)  # with TLS 1.3 our certificate is refused as late as that
+        else:
+            where = "in the middle of its answer" if self._framer.partial else "without an answer"
+            self._end = LinkDown("closed", f"{'lost' if exc else 'closed'} the connection {where}")
+        if self._question is not None:
+            self._settle(self._end)
         self._closed.set_result(None)
 
     def _read(self) -> None:

@@ -21,6 +21,7 @@ WRITE_HIGH: Final = 256 * 1024  # answers that the peer has not read; above it n
 SLOWEST_BYTES_PER_SECOND: Final = 16 * 1024  # a long frame over a slow line is no stall; a byte now and then is one
 LINGER_SECONDS: Final = 1.0  # how long the peer's bytes are read and dropped, so that no RST overtakes our last answer
 _ONE_MORE_TURN: Final = 0.002
+_CLIENT_HELLO: Final = b"\x16\x03"  # how a TLS client begins (RFC 8446, 5.1), and no HL7 does
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,14 @@ class ListenerObserver(Protocol):
         """An accepted connection is gone.
 
         reason: `peer` (it closed), `lost`, `idle`, `stalled`, `junk`, `too_big`, `not_accepting` (nothing is taken just now),
-        `drained`, `own_trouble`.
+        `drained`, `own_trouble`, `tls` (it speaks TLS, and this listener does not).
         """
 
     def refused(self, peer: str, reason: str, remote: str) -> None:
         """A connection was not accepted. reason: `not_allowed` (address), `too_many`, `not_accepting`."""
+
+    def tls_failed(self, peer: str, remote: str, kind: str, words: str) -> None:
+        """There is no TLS with the client at `remote`. kind, words: see `tls_faults.TlsFault`."""
 
     def junk(self, peer: str, number: int, count: int) -> None:
         """`count` more bytes outside of frames were skipped."""
@@ -70,6 +74,9 @@ class House(Protocol):
 
     def forget(self, session: Session) -> None:
         """The session's connection is gone."""
+
+    def spoke_tls(self, transport: asyncio.Transport) -> None:
+        """The client began with TLS on a plain port: to be told. The session closes."""
 
 
 class Session(asyncio.Protocol):
@@ -94,6 +101,7 @@ class Session(asyncio.Protocol):
         self._last_traffic = 0.0
         self._last_answer = float("-inf")
         self._junk_seen = 0
+        self._fresh = True  # nothing has come yet
         self._timer: asyncio.TimerHandle | None = None
         self._paused = False
         self._ended = False  # the peer closed its half
@@ -202,6 +210,12 @@ class Session(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._gone or self._finishing:
             return  # lingering: see _leave
+        if self._fresh:
+            self._fresh = False
+            if data.startswith(_CLIENT_HELLO):
+                self._house.spoke_tls(self._transport)
+                self._abandon("tls")
+                return
         self._received_at = self._clock.now().timestamp()
         self._last_traffic = now = self._clock.monotonic()
         self._framer.receive(data)
@@ -223,8 +237,7 @@ class Session(asyncio.Protocol):
             self._deliver()
             self._began = None
             self._finishing = True
-        tls = self._transport.get_extra_info("sslcontext") is not None  # TLS cannot be closed by halves in asyncio
-        return bool(self._unanswered) and not tls and not self._gone
+        return bool(self._unanswered) and not self._gone
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()

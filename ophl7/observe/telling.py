@@ -104,9 +104,9 @@ class LinkTeller:
         if state in _FAILED_STATES:
             self._alarms.ring("delivery_stopped", destination=destination, delivery_id=delivery, reason=answer)
 
-    def link_down(self, destination: Side, kind: str) -> None:
+    def link_down(self, destination: Side, kind: str, words: str) -> None:
         """The peer cannot be reached."""
-        self._log.warning("link_down", destination=destination, reason=kind)
+        self._log.warning("link_down", destination=destination, kind=kind, reason=words)
 
     def link_up(self, destination: Side) -> None:
         """It answers again."""
@@ -132,6 +132,12 @@ class ListenerTeller:
         """A connection was not accepted."""
         self._counters.connections_refused.add(peer, reason)
         self._log.warning("connection_refused", peer=peer, reason=reason, remote=remote)
+
+    def tls_failed(self, peer: str, remote: str, kind: str, words: str) -> None:
+        """A client got no TLS. That it hung up is worth no warning: whoever looks at a port does that."""
+        self._counters.connections_refused.add(peer, "tls")
+        tell = self._log.info if kind == "hung_up" else self._log.warning
+        tell("tls_failed", peer=peer, remote=remote, kind=kind, reason=f"the client {words}")
 
     def junk(self, peer: str, number: int, count: int) -> None:
         """Bytes outside of frames were skipped."""

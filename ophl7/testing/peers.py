@@ -7,6 +7,7 @@ plainest way, not by `ophl7.hl7v2`, so that a test has a second opinion.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ class Wire:
     async def _more(self) -> None:
         try:
             data = await self._reader.read(_READ_BYTES)
-        except ConnectionError:
+        except (ConnectionError, ssl.SSLError):
             data = b""  # how the other end closed makes no difference here
         if data:
             self._framer.receive(data)
@@ -81,7 +82,7 @@ class Wire:
                 await self._writer.wait_closed()
         except TimeoutError:
             self._writer.transport.abort()
-        except ConnectionError:
+        except (ConnectionError, ssl.SSLError):
             return  # it was closed from the other end: closed is what was wanted
 
 
@@ -193,9 +194,11 @@ class ScriptedPeer:
     An async context manager. What a behaviour raises is raised when the peer is left, never swallowed.
     """
 
-    def __init__(self, *script: Behaviour, then: Behaviour = accept) -> None:
+    def __init__(self, *script: Behaviour, then: Behaviour = accept, tls: ssl.SSLContext | None = None) -> None:
+        """tls: a server's context; None for plain MLLP."""
         self.script: deque[Behaviour] = deque(script)
         self.then = then
+        self.tls = tls
         self.messages: list[Incoming] = []
         self.connections = 0
         self.host = "127.0.0.1"
@@ -209,7 +212,7 @@ class ScriptedPeer:
     @property
     def url(self) -> str:
         """Where it listens, for a setting."""
-        return f"mllp://{self.host}:{self.port}"
+        return f"{'mllp' if self.tls is None else 'mllps'}://{self.host}:{self.port}"
 
     @property
     def payloads(self) -> list[bytes]:
@@ -232,7 +235,7 @@ class ScriptedPeer:
 
     async def start(self) -> None:
         """Listens; after `stop`, on the same port again."""
-        self._server = await asyncio.start_server(self._connected, self.host, self.port)
+        self._server = await asyncio.start_server(self._connected, self.host, self.port, ssl=self.tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -291,9 +294,11 @@ class ScriptedPeer:
 class Client:
     """A raw MLLP client; an async context manager that connects and closes."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
+        """tls: a client's context; None for plain MLLP."""
         self._host = host
         self._port = port
+        self._tls = tls
         self._wire: Wire | None = None
 
     @property
@@ -304,7 +309,7 @@ class Client:
         return self._wire
 
     async def __aenter__(self) -> Self:
-        self._wire = Wire(*await asyncio.open_connection(self._host, self._port))
+        self._wire = Wire(*await asyncio.open_connection(self._host, self._port, ssl=self._tls))
         return self
 
     async def __aexit__(

@@ -72,7 +72,7 @@ def test_every_fault_is_reported_at_once_and_names_its_setting() -> None:
             "OPHL7_LOG_LEVEL": "loud",
             "OPHL7_DATABASE_URL": "postgresql://me:hush@host/db",
             "OPHL7_PM_LISTN": "x",
-            "OPHL7_PM_TLS_CERT": "pm.pem",
+            "OPHL7_PM_TLS_KEY": "pm.pem",
             "OPHL7_PM_URL": "http://host:1",
             "OPHL7_EMR_ENCODING": "klingon",
         }
@@ -86,7 +86,7 @@ def test_every_fault_is_reported_at_once_and_names_its_setting() -> None:
             "OPHL7_LOG_LEVEL",
             "OPHL7_DATABASE_URL",
             "OPHL7_PM_LISTN",
-            "OPHL7_PM_TLS_CERT",
+            "OPHL7_PM_TLS_KEY",
             "OPHL7_PM_URL",
             "OPHL7_EMR_ENCODING",
         ]
@@ -120,9 +120,6 @@ def test_an_empty_value_counts_as_unset() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("OPHL7_PM_TLS_KEY", "key.pem"),
-        ("OPHL7_EMR_TLS_CLIENT_AUTH", "must"),
-        ("OPHL7_EMR_URL", "mllps://host:2575"),
         ("OPHL7_DATABASE_URL", "postgresql://user@host/db"),
         ("OPHL7_PM_PROFILE", "acme.toml"),
         ("OPHL7_EMR_ON_TIMEOUT", "review"),
@@ -138,6 +135,49 @@ def test_a_setting_whose_part_is_missing_stops_the_start_and_says_so(name: str, 
 
 def test_what_a_missing_part_would_not_change_may_be_written_down() -> None:
     settings.load({"OPHL7_PM_PROFILE": "generic", "OPHL7_PM_ON_TIMEOUT": "resend"})
+
+
+PAIR = {"OPHL7_PM_TLS_CERT": "pm.pem", "OPHL7_PM_TLS_KEY": "pm.key"}
+
+
+def test_tls_is_off_until_a_certificate_is_named() -> None:
+    chosen = settings.load({})
+    assert (chosen.pm.tls_cert, chosen.pm.tls_key, chosen.pm.tls_ca, chosen.pm.tls_client_auth) == (None, None, None, "none")
+
+
+def test_the_files_of_tls_are_paths_and_nobody_opens_them_here() -> None:
+    environ = PAIR | {
+        "OPHL7_PM_TLS_CA": "/nowhere/ca.pem",
+        "OPHL7_PM_TLS_CLIENT_AUTH": "MUST",
+        "OPHL7_PM_URL": "mllps://pm:2575",
+    }
+    pm = settings.load(environ).pm
+    assert (pm.tls_cert, pm.tls_key, pm.tls_ca) == (Path("pm.pem"), Path("pm.key"), Path("/nowhere/ca.pem"))
+    assert (pm.tls_client_auth, pm.url) == ("must", PeerAddress("pm", 2575, tls=True))
+
+
+@pytest.mark.parametrize(
+    ("environ", "name", "words"),
+    [
+        ({"OPHL7_PM_TLS_CERT": "pm.pem"}, "OPHL7_PM_TLS_KEY", "the key of the certificate in OPHL7_PM_TLS_CERT is missing"),
+        ({"OPHL7_EMR_TLS_KEY": "emr.key"}, "OPHL7_EMR_TLS_KEY", "set OPHL7_EMR_TLS_CERT too"),
+        ({"OPHL7_PM_TLS_CLIENT_AUTH": "must"}, "OPHL7_PM_TLS_CLIENT_AUTH", "on a listener without TLS; set OPHL7_PM_TLS_CERT"),
+        (PAIR | {"OPHL7_PM_TLS_CLIENT_AUTH": "must"}, "OPHL7_PM_TLS_CLIENT_AUTH", "set OPHL7_PM_TLS_CA too"),
+        (PAIR | {"OPHL7_PM_TLS_CLIENT_AUTH": "want"}, "OPHL7_PM_TLS_CLIENT_AUTH", "set OPHL7_PM_TLS_CA too"),
+        (PAIR | {"OPHL7_PM_TLS_CLIENT_AUTH": "maybe"}, "OPHL7_PM_TLS_CLIENT_AUTH", "is not one of none, want, must"),
+        ({"OPHL7_EMR_TLS_CA": "ca.pem", "OPHL7_EMR_URL": "mllp://emr:1"}, "OPHL7_EMR_TLS_CA", "OPHL7_EMR_URL is mllp://"),
+    ],
+)
+def test_settings_of_tls_that_do_not_fit_together_stop_the_start(environ: dict[str, str], name: str, words: str) -> None:
+    (fault,) = faults(environ)
+    assert fault.startswith(f"{name}: ")
+    assert words in fault
+
+
+def test_a_wrong_certificate_setting_is_one_fault_and_not_three() -> None:
+    environ = {"OPHL7_PM_TLS_CLIENT_AUTH": "must", "OPHL7_PM_TLS_CA": "ca.pem", "OPHL7_PM_URL": "mlps://pm:1"}
+    found = faults(environ | {"OPHL7_PM_TLS_CERT": "pm.pem", "OPHL7_PM_TLS_KEY": "pm.key"})
+    assert [fault.partition(":")[0] for fault in found] == ["OPHL7_PM_URL"]
 
 
 @pytest.mark.parametrize(

@@ -204,7 +204,7 @@ class Practice:
 
 LINK: Mapping[str, Any] = {
     "peer": "pm",
-    "listener": {"address": "127.0.0.1:2575", "connections": 1},
+    "listener": {"address": "127.0.0.1:2575", "connections": 1, "tls": True},
     "destination": {
         "url": "mllp://127.0.0.1:6661",
         "state": "up",

@@ -22,7 +22,13 @@ async def text(practice: Practice, desk: Desk) -> str:
 
 
 async def test_it_says_what_listens_where_and_what_waits(text: str) -> None:
-    for words in ("Ready: messages are taken", "127.0.0.1:2575", "mllp://127.0.0.1:6661", "the practice management", "3 s"):
+    for words in (
+        "Ready: messages are taken",
+        "127.0.0.1:2575 (TLS)",
+        "mllp://127.0.0.1:6661",
+        "the practice management",
+        "3 s",
+    ):
         assert words in text
     assert "the patient is not known" in text
     assert "1 accepted, 1 held" in text

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from ophl7.engine.ports import Envelope
 from ophl7.mllp.listener import Listener
+from ophl7.mllp.tls import ClientAuth, Tls
 
 LIMIT_SECONDS = 5.0
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
@@ -105,6 +106,9 @@ class Observed:
     def refused(self, peer: str, reason: str, remote: str) -> None:
         self._note("refused", peer, reason, remote)
 
+    def tls_failed(self, peer: str, remote: str, kind: str, words: str) -> None:
+        self._note("tls_failed", peer, kind, words, remote)
+
     def junk(self, peer: str, number: int, count: int) -> None:
         self._note("junk", peer, number, count)
 
@@ -127,3 +131,4 @@ class Observed:
 
 
 Open = Callable[..., Awaitable[Listener]]
+Speaking = Callable[[ClientAuth], Tls]

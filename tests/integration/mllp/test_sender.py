@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 
 import pytest
 
@@ -242,44 +241,6 @@ async def test_a_name_that_nobody_knows_is_unreachable(monkeypatch: pytest.Monke
     with pytest.raises(LinkDown, match="cannot be reached: Name or service not known") as caught:
         await MllpSender("no.such.host", 2575, 1.0).exchange(message("A1"), "A1")
     assert caught.value.kind == "unreachable"
-
-
-async def test_a_peer_that_never_finishes_the_connection_is_unreachable() -> None:
-    writers: list[asyncio.StreamWriter] = []
-    server = await asyncio.start_server(lambda _, writer: writers.append(writer), "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    sender = MllpSender("127.0.0.1", port, 5.0, connect_timeout=0.05, ssl=ssl.create_default_context())
-    with pytest.raises(LinkDown, match=r"did not accept a connection within 0\.05 s") as caught:
-        await sender.exchange(message("A1"), "A1")
-    assert caught.value.kind == "unreachable"
-    for writer in writers:
-        writer.close()
-    server.close()
-    await server.wait_closed()
-
-
-async def test_a_peer_that_hangs_up_while_the_connection_is_made_is_unreachable() -> None:
-    server = await asyncio.start_server(lambda _, writer: writer.transport.abort(), "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    with pytest.raises(LinkDown, match=r"cannot be reached: \w+") as caught:
-        await MllpSender("127.0.0.1", port, 5.0, ssl=ssl.create_default_context()).exchange(message("A1"), "A1")
-    assert caught.value.kind == "unreachable"
-    server.close()
-    await server.wait_closed()
-
-
-async def test_a_peer_that_speaks_no_tls_is_told_apart() -> None:
-    async def plain(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.0 400 Bad Request\r\n\r\n")
-        writer.close()
-
-    server = await asyncio.start_server(plain, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    with pytest.raises(LinkDown, match=f"mllps://127.0.0.1:{port} cannot agree on TLS") as caught:
-        await MllpSender("127.0.0.1", port, 5.0, ssl=ssl.create_default_context()).exchange(message("A1"), "A1")
-    assert caught.value.kind == "tls"
-    server.close()
-    await server.wait_closed()
 
 
 async def test_two_messages_at_a_time_are_a_fault_of_the_caller() -> None:

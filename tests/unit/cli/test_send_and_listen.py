@@ -130,7 +130,7 @@ def test_a_peer_that_says_nothing_is_status_3(file: Path, capsys: pytest.Capture
     assert "did not answer" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("url", ["host:2575", "http://host:1", "mllps://host:2575", "mllp://host"])
+@pytest.mark.parametrize("url", ["host:2575", "http://host:1", "mllps://host", "mllp://host"])
 def test_an_address_that_cannot_be_used_is_a_usage_error(url: str, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["send", str(file), "--to", url]) == Exit.USAGE
     assert "--to" in capsys.readouterr().err

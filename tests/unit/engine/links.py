@@ -77,7 +77,7 @@ class Link:
     def delivered(self, destination: str, number: int, state: str, answer: str, seconds: float) -> None:
         self.told.append(("delivered", number, state, answer))
 
-    def link_down(self, destination: str, kind: str) -> None:
+    def link_down(self, destination: str, kind: str, words: str) -> None:
         self.told.append(("down", kind))
 
     def link_up(self, destination: str) -> None:

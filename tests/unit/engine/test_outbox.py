@@ -120,6 +120,29 @@ async def test_a_refused_connection_counts_no_try_and_is_tried_every_thirty_seco
         assert link.box.status == LinkStatus("up", 0, 0, None, "refused")
 
 
+async def test_without_tls_nothing_counts_as_tried_and_each_new_reason_is_told_once() -> None:
+    expired, unknown = LinkDown("tls", "mllps://emr:1 has expired"), LinkDown("tls", "mllps://emr:1 is signed by nobody")
+    peer = Peer(expired, expired, unknown, REFUSED, unknown)
+    async with Link(peer) as link:
+        await link.feed(row(1))
+        for _ in range(5):
+            await link.quiet()
+            assert link.marks == []
+            await link.wait(30)
+        assert link.told[:5] == [("down", "tls"), ("down", "tls"), ("down", "refused"), ("down", "tls"), ("up",)]
+        assert [found.attempts for found in link.marks] == [1]
+        assert peer.ids == ["D1"] * 6
+
+
+async def test_the_status_says_why_there_is_no_tls() -> None:
+    peer = Peer(LinkDown("tls", "mllps://emr:1 shows a certificate that has expired"))
+    async with Link(peer) as link:
+        await link.feed(row(1))
+        await link.quiet()
+        assert link.box.status.state == "down"
+        assert link.box.status.last_error == "tls: mllps://emr:1 shows a certificate that has expired"
+
+
 async def test_a_connection_from_the_peer_makes_it_try_at_once() -> None:
     peer = Peer(REFUSED, timeout())
     async with Link(peer) as link:

@@ -39,6 +39,8 @@ def test_an_address_is_written_as_it_is_read(text: str) -> None:
         ("mllp://pm:abc", "is no address"),
         ("mllp://[::1:2575", "is no address"),
         ("mllp://:2575", "names no host"),
+        ("mllp://pm..example:2575", "names a host that cannot be"),
+        (f"mllps://{'x' * 64}.example:2575", "names a host that cannot be"),
         ("mllp://pm:2575/path", "goes on after the port"),
         ("mllp://pm:2575?x=1", "goes on after the port"),
     ],

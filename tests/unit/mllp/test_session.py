@@ -74,6 +74,9 @@ class House:
     def forget(self, session: Session) -> None:
         self.told.append(("forgotten",))
 
+    def spoke_tls(self, transport: asyncio.Transport) -> None:
+        self.told.append(("tls",))
+
     def offer(self, envelope: Envelope) -> bool:
         self.envelopes.append(envelope)
         return True
@@ -95,6 +98,9 @@ class House:
 
     def refused(self, *event: object) -> None:
         self.told.append(("refused", *event))
+
+    def tls_failed(self, *event: object) -> None:
+        self.told.append(("tls_failed", *event))
 
     def junk(self, *event: object) -> None:
         self.told.append(("junk", *event))
@@ -238,10 +244,19 @@ async def test_a_refused_connection_tells_nobody_and_takes_nothing(house: House)
     assert (house.envelopes, house.told) == ([], [])
 
 
-async def test_tls_cannot_be_half_closed_so_the_connection_ends(house: House) -> None:
-    session = Session(house)
-    transport = Transport()
-    transport._extra = {"sslcontext": object()}  # type: ignore[attr-defined]
+async def test_a_hello_of_tls_is_told_and_closed_and_no_later_bytes_are_taken(house: House) -> None:
+    session, transport = Session(house), Transport()
+    session.connection_made(transport)
+    session.data_received(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+    session.data_received(frame(b"one"))
+    assert house.told == [("tls",)]
+    assert (house.envelopes, transport.calls) == ([], ["close"])
+
+
+async def test_the_same_bytes_later_are_junk_between_frames(house: House) -> None:
+    session, transport = Session(house), Transport()
     session.connection_made(transport)
     session.data_received(frame(b"one"))
-    assert session.eof_received() is False
+    session.data_received(b"\x16\x03" + frame(b"two"))
+    assert [envelope.payload for envelope in house.envelopes] == [b"one", b"two"]
+    assert ("tls",) not in house.told
