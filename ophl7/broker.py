@@ -25,7 +25,9 @@ from ophl7.domain.policy import PeerPolicy, Policy
 from ophl7.engine.deciding import Decider, Decision
 from ophl7.engine.intake import Engine
 from ophl7.engine.judging import Judge
-from ophl7.engine.outbox import LinkPolicy, Outbox, Outlets
+from ophl7.engine.link import LinkPolicy
+from ophl7.engine.outbox import Outbox
+from ophl7.engine.outlets import Outlets
 from ophl7.engine.ports import Clock
 from ophl7.engine.router import Router
 from ophl7.engine.runner import Runner, Watchdog

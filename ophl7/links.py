@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ophl7.domain.patient import Side
-from ophl7.engine.outbox import LinkStatus, Outbox
+from ophl7.engine.link import LinkStatus
+from ophl7.engine.outbox import Outbox
 from ophl7.mllp.listener import Listener
 from ophl7.observe.metrics import Metrics
 from ophl7.settings import Settings

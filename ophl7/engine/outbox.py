@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import perf_counter
-from typing import Literal, Protocol
+from typing import Literal
 
 from ophl7.domain.patient import Side
 from ophl7.engine.backoff import delay
 from ophl7.engine.lanes import STOPPED, Lanes
+from ophl7.engine.link import LinkPolicy, LinkStatus, OutboxObserver
 from ophl7.engine.ports import Answer, Clock, Sender
 from ophl7.engine.settlement import settle
 from ophl7.engine.storage import DeliveryMark, DeliveryRow, DeliveryState, LinkMark, OpenDelivery, Rendering, Store
@@ -33,39 +34,6 @@ _LINK_TROUBLE = frozenset({"timeout", "closed", "garbage", "foreign"})
 
 # The connection could not be made: nothing was tried, so no delivery counts a try for it.
 _UNREACHED = frozenset({"refused", "unreachable", "tls"})
-
-
-class OutboxObserver(Protocol):
-    """Told what happens on a link, for logs and metrics."""
-
-    def delivered(self, destination: Side, delivery: int, state: DeliveryState, answer: str, seconds: float) -> None:
-        """One exchange ended. answer: MSA-1 and code, or what went wrong."""
-
-    def link_down(self, destination: Side, kind: str, words: str) -> None:
-        """The peer cannot be reached. kind: of the LinkDown; words: its text. Told again when the reason becomes another."""
-
-    def link_up(self, destination: Side) -> None:
-        """The peer answers again."""
-
-
-@dataclass(frozen=True, slots=True)
-class LinkPolicy:
-    """first, longest: seconds between tries. nack_default: what a refusal without an ERR means."""
-
-    first: float
-    longest: float
-    nack_default: Literal["park", "retry"]
-
-
-@dataclass(frozen=True, slots=True)
-class LinkStatus:
-    """A link as people see it. oldest_seconds: age of the oldest delivery that waits, None when none does."""
-
-    state: Literal["unset", "up", "down", "paused"]
-    queued: int
-    parked: int
-    oldest_seconds: float | None
-    last_error: str | None
 
 
 class Outbox:
@@ -389,43 +357,3 @@ class Outbox:
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
-
-
-class Outlets:
-    """Both outboxes behind the batch loop's one outlet."""
-
-    def __init__(self) -> None:
-        self._outboxes: dict[Side, Outbox] = {}
-        self._frozen = False
-
-    def add(self, outbox: Outbox) -> None:
-        """Before anything is fed."""
-        self._outboxes[outbox.destination] = outbox
-
-    def feed(self, rows: Sequence[tuple[DeliveryRow, bytes | None]]) -> None:
-        """Each to its destination."""
-        for row, body in rows:
-            self._outboxes[row.destination].feed(row, body)
-
-    def marked(self, marks: Sequence[DeliveryMark | LinkMark]) -> None:
-        """Each to the outbox that tried it; the others do not know the id."""
-        for mark in marks:
-            for outbox in self._outboxes.values():
-                outbox.marked(mark)
-
-    def freeze(self, lanes: Collection[int]) -> list[tuple[OpenDelivery, bool]]:
-        """In both."""
-        self._frozen = True
-        return [found for outbox in self._outboxes.values() for found in outbox.freeze(lanes)]
-
-    def merged(self, united: Sequence[tuple[int, int]], rendered: Sequence[Rendering]) -> None:
-        """In both; each knows its own deliveries."""
-        for outbox in self._outboxes.values():
-            outbox.merged(united, rendered)
-
-    def thaw(self) -> None:
-        """In both; after nearly every batch there is nothing to do."""
-        if self._frozen:
-            self._frozen = False
-            for outbox in self._outboxes.values():
-                outbox.thaw()

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Self
 
-from ophl7.engine.outbox import LinkPolicy, Outbox
+from ophl7.engine.link import LinkPolicy
+from ophl7.engine.outbox import Outbox
 from ophl7.engine.ports import Answer, AnswerError
 from ophl7.engine.storage import DeliveryMark, DeliveryRow, LinkMark, Rows
 from ophl7.errors import LinkDown

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from ophl7.engine import outbox as outbox_module
-from ophl7.engine.outbox import LinkStatus, Outlets
+from ophl7.engine.link import LinkStatus
+from ophl7.engine.outlets import Outlets
 from ophl7.engine.storage import DeliveryMark, OpenDelivery, Rendering, Rows
 from ophl7.errors import LinkDown
 from ophl7.store.memory import MemoryStore

@@ -1,0 +1,42 @@
+"""A link as others see it: what it is told to do, what it tells, and how it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from ophl7.domain.patient import Side
+from ophl7.engine.storage import DeliveryState
+
+
+class OutboxObserver(Protocol):
+    """Told what happens on a link, for logs and metrics."""
+
+    def delivered(self, destination: Side, delivery: int, state: DeliveryState, answer: str, seconds: float) -> None:
+        """One exchange ended. answer: MSA-1 and code, or what went wrong."""
+
+    def link_down(self, destination: Side, kind: str, words: str) -> None:
+        """The peer cannot be reached. kind: of the LinkDown; words: its text. Told again when the reason becomes another."""
+
+    def link_up(self, destination: Side) -> None:
+        """The peer answers again."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkPolicy:
+    """first, longest: seconds between tries. nack_default: what a refusal without an ERR means."""
+
+    first: float
+    longest: float
+    nack_default: Literal["park", "retry"]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkStatus:
+    """A link as people see it. oldest_seconds: age of the oldest delivery that waits, None when none does."""
+
+    state: Literal["unset", "up", "down", "paused"]
+    queued: int
+    parked: int
+    oldest_seconds: float | None
+    last_error: str | None

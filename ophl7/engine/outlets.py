@@ -1,0 +1,49 @@
+"""Both outboxes behind the batch loop's one outlet."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from ophl7.domain.patient import Side
+from ophl7.engine.outbox import Outbox
+from ophl7.engine.storage import DeliveryMark, DeliveryRow, LinkMark, OpenDelivery, Rendering
+
+
+class Outlets:
+    """Implements `engine.intake.Outlet`."""
+
+    def __init__(self) -> None:
+        self._outboxes: dict[Side, Outbox] = {}
+        self._frozen = False
+
+    def add(self, outbox: Outbox) -> None:
+        """Before anything is fed."""
+        self._outboxes[outbox.destination] = outbox
+
+    def feed(self, rows: Sequence[tuple[DeliveryRow, bytes | None]]) -> None:
+        """Each to its destination."""
+        for row, body in rows:
+            self._outboxes[row.destination].feed(row, body)
+
+    def marked(self, marks: Sequence[DeliveryMark | LinkMark]) -> None:
+        """Each to the outbox that tried it; the others do not know the id."""
+        for mark in marks:
+            for outbox in self._outboxes.values():
+                outbox.marked(mark)
+
+    def freeze(self, lanes: Collection[int]) -> list[tuple[OpenDelivery, bool]]:
+        """In both."""
+        self._frozen = True
+        return [found for outbox in self._outboxes.values() for found in outbox.freeze(lanes)]
+
+    def merged(self, united: Sequence[tuple[int, int]], rendered: Sequence[Rendering]) -> None:
+        """In both; each knows its own deliveries."""
+        for outbox in self._outboxes.values():
+            outbox.merged(united, rendered)
+
+    def thaw(self) -> None:
+        """In both; after nearly every batch there is nothing to do."""
+        if self._frozen:
+            self._frozen = False
+            for outbox in self._outboxes.values():
+                outbox.thaw()
