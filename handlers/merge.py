@@ -23,6 +23,11 @@ from ophl7.kit import (
 
 handlers = Handlers("merge")
 
+ONE_OF_THEM = (
+    "a release cannot say which of them is meant: merge the two in the system that owns the patients and release it then, "
+    "or have it sent again with the ids of one and discard it"
+)
+
 MERGES = ("ADT^A18", "ADT^A30", "ADT^A34", "ADT^A36", "ADT^A39", "ADT^A40")
 CHANGED_IDS = ("ADT^A46", "ADT^A47")
 
@@ -70,15 +75,17 @@ async def changed_id(_msh: Segment, ctx: Context) -> list[Change]:
     if holder is not None and patient is not None:
         if holder.id == patient.id:
             raise Ignore("#72", "both ids are the patient's already")
-        raise Hold("#72", f"merge:{old}", "the new id belongs to another patient: was this a merge?")
+        reason = "the new id belongs to another patient: was this a merge?"
+        raise Hold("#72", f"merge:{old}", reason, instead="if it was, have that system send a merge; then discard this message")
     link = LinkIdentifier(new, of=holder, first=True) if holder is not None else LinkIdentifier(old, of=patient)
     return [Note("#72", "the old id stays an alias of the same patient"), link]
 
 
 @handlers.on(*BY_HAND)
 async def by_hand(_msh: Segment, ctx: Context) -> list[Change]:
-    """Moves, and merges of visits, are a person's (#70)."""
-    raise Hold("#70", f"merge:{ctx.match.key or 'no id'}", BY_HAND[ctx.event])
+    """Moves, and merges of visits, are a person's (#70), who releases the message when it is done."""
+    ctx.hold("#70", f"merge:{ctx.match.key or 'no id'}", BY_HAND[ctx.event])
+    return [Note("#70", "a person has carried it over")]
 
 
 def _pairs(ctx: Context) -> list[MergePair]:
@@ -100,5 +107,6 @@ async def _survivor(pair: MergePair, ctx: Context) -> tuple[Identifier, Patient 
         if patient is not None:
             found.setdefault(patient.id, (identifier, patient))
     if len(found) > 1:
-        raise Hold("#10", f"identity:{pair.survivor.keys[0]}", "the ids of the surviving chart belong to different patients")
+        reason = "the ids of the surviving chart belong to different patients"
+        raise Hold("#10", f"identity:{pair.survivor.keys[0]}", reason, instead=ONE_OF_THEM)
     return next(iter(found.values()), (pair.survivor.keys[0], None))

@@ -9,7 +9,6 @@ from ophl7.kit import (
     CreatePatient,
     Deliver,
     Handlers,
-    Hold,
     Ignore,
     LinkIdentifier,
     Location,
@@ -107,7 +106,7 @@ def _record(ctx: Context) -> list[Change]:
     patient = ctx.match.patient
     if deletes_key(ctx.message.first("PID")):
         blocks = f"record:{patient.subject}" if patient is not None else ""
-        raise Hold("#11", f"demographics:{ctx.match.key or 'no id'}", "it deletes a key id", blocks=blocks)
+        ctx.hold("#11", f"demographics:{ctx.match.key or 'no id'}", "it deletes a key id", blocks=blocks)
     _key(ctx)
     if patient is None:
         changes = _newcomer(ctx)
@@ -133,7 +132,7 @@ def _newcomer(ctx: Context) -> list[Change]:
 def _retired(ctx: Context) -> list[Change]:
     """A chart that the sender's own side has merged away: kept on that chart, not passed on (#8)."""
     if ctx.event in REGISTRATIONS:
-        raise Hold("#8", f"retired:{ctx.match.key}", "it registers a patient whose chart the same system has merged away")
+        ctx.hold("#8", f"retired:{ctx.match.key}", "it registers a patient whose chart the same system has merged away")
     told = Note("#8", "the chart was merged away by the same system; it was kept there and not passed on", warning=True)
     return [told, UpdatePatient(read_fields(ctx.message))]
 

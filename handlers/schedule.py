@@ -8,7 +8,6 @@ from ophl7.kit import (
     Context,
     Deliver,
     Handlers,
-    Hold,
     Location,
     Reject,
     Segment,
@@ -42,7 +41,7 @@ async def book(_msh: Segment, ctx: Context) -> list[Change]:
     origin = ctx.policy.schedule_authority if about_patient else ctx.peer
     if ctx.owns_schedule and ctx.event in RESOURCE_CHANGES and not booking.resources:
         key = f"appointment:{ctx.policy.authority_of(origin)}:{booking.reference}"
-        raise Hold("#24", key, "a resource change without its resources: send the whole appointment")
+        ctx.hold("#24", key, "a resource change without its resources: send the whole appointment")
     known = await ctx.appointment(origin, booking.filler) if booking.filler else None
     if known is None and booking.placer:
         # SCH-1 is asked where there is no SCH-2 (#20), or where the row was made without one: never another appointment's.

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from ophl7 import __version__
+from ophl7 import __version__, doorkey
 from ophl7.admin.app import make_app
 from ophl7.admin.ports import Face
 from ophl7.admin.server import HttpServer
@@ -22,19 +22,20 @@ from ophl7.certificates import CertificateWatch, PeerTls, read_tls
 from ophl7.clock import SystemClock
 from ophl7.domain.patient import Side
 from ophl7.domain.policy import PeerPolicy, Policy
+from ophl7.engine.custody import Custody
 from ophl7.engine.deciding import Decider, Decision
+from ophl7.engine.ids import Ids
 from ophl7.engine.intake import Engine
 from ophl7.engine.judging import Judge
 from ophl7.engine.link import LinkPolicy
 from ophl7.engine.outbox import Outbox
 from ophl7.engine.outlets import Outlets
+from ophl7.engine.people import People
 from ophl7.engine.ports import Clock
 from ophl7.engine.router import Router
 from ophl7.engine.runner import Runner, Watchdog
-from ophl7.engine.storage import AuditRow, Store
+from ophl7.engine.storage import Store
 from ophl7.engine.tripwire import Tripwire
-from ophl7.engine.unit_of_work import Ids
-from ophl7.errors import StoreAway
 from ophl7.extend.loading import Loaded, load_parts
 from ophl7.links import SIDES, add_link_gauges, describe_links
 from ophl7.mllp.listener import Listener
@@ -46,10 +47,11 @@ from ophl7.observe.lag import LoopLag
 from ophl7.observe.logs import Log
 from ophl7.observe.metrics import CONTENT_TYPE, Metrics
 from ophl7.observe.telling import EngineTeller, LinkTeller, ListenerTeller
+from ophl7.orders import Orders
 from ophl7.settings import PeerSettings, Settings
 from ophl7.store.reader import SqliteReader
 from ophl7.store.sqlite import SqliteStore
-from ophl7.units import nearby
+from ophl7.units import Address, nearby
 
 # What one handler or rule may take before it is broken off (#95). Real ones take microseconds.
 HANDLER_SECONDS = 2.0
@@ -64,7 +66,6 @@ _CLOSED = {
     "store": "the database cannot be written; messages are not taken until it can",
     "disk": "the disk is nearly full; messages are not taken until there is room",
 }
-_AUDIT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,7 @@ class Broker:
         self._cut_off: dict[Side, str] = {}  # peer -> the part that fails
         self._closing: set[asyncio.Task[None]] = set()
         self.token = ""
+        self._people: People
         self._web: HttpServer | None = None
 
     # -- start --------------------------------------------------------------------------------------------------------
@@ -164,7 +166,9 @@ class Broker:
         self._stack.push_async_callback(self._cancel_tasks)
         watchdog = self._stack.enter_context(Watchdog(HANDLER_SECONDS))
         outlets = Outlets()
-        decider = Decider(Judge(self.router, self.policy, Runner(watchdog)), self.policy, self.clock.now, outlets.freeze)
+        judge = Judge(self.router, self.policy, Runner(watchdog))
+        decider = Decider(judge, self.policy, self.clock.now, outlets.freeze)
+        self._people = People(Custody(judge, self.policy, outlets.freeze), self.policy, self.clock.now)
         teller = EngineTeller(self.log, self.metrics.counters, self.alarms, self._watch_failures)
         self.engine = Engine(self.store, decider, self.policy, self.clock, Ids(counters), outlets, teller)
         self.engine.bind(on_connected=self._peer_seen, on_away=self._close_connections, on_back=self._take_up)
@@ -229,6 +233,7 @@ class Broker:
         self._stack.push_async_callback(reader.close)
         explicit = settings.api_token
         self.token = explicit.get_secret_value() if explicit is not None else secrets.token_urlsafe(24)
+        orders = Orders(self.engine, self._people, self.clock, self.log)
         face = Face(
             reads=reader,
             token=self.token,
@@ -237,7 +242,8 @@ class Broker:
             alive=lambda: True,
             exposition=lambda: (self.metrics.exposition(), CONTENT_TYPE),
             links=self.links,
-            audit=self.audit,
+            audit=orders.audit,
+            act=orders.act,
             routes=self._routes,
             plugins=self._plugins,
             zone=self.policy.zone,
@@ -249,6 +255,8 @@ class Broker:
         await server.start()
         self._own(server.wait(), "status page")
         self._web = server
+        key = doorkey.DoorKey(f"http://{Address(nearby(server.address[0]), server.address[1])}", self.token)
+        self._stack.enter_context(doorkey.left(settings.database_path, key if explicit is None else None))
 
     def _ready(self) -> tuple[int, dict[str, Any]]:
         readiness = self.health.readiness()
@@ -385,16 +393,6 @@ class Broker:
         host = nearby(host)
         shown = f"[{host}]" if ":" in host else host
         return f"http://{shown}:{port}/" + ("" if self.settings.api_token is not None else f"?token={self.token}")
-
-    async def audit(self, actor: str, action: str, target: str, reason: str) -> None:
-        """Writes who did what; durable when it returns. Raises StoreAway when it cannot be written now."""
-        if "store" in self.engine.closed_for:
-            raise StoreAway("the database cannot be written just now")
-        try:
-            async with asyncio.timeout(_AUDIT_SECONDS):
-                await self.engine.audit(AuditRow(self.clock.now().timestamp(), actor, action, target, reason))
-        except TimeoutError:
-            raise StoreAway("the database did not take the audit row in time") from None
 
     def links(self) -> list[dict[str, Any]]:
         """Both links, as the API and the console show them."""

@@ -127,3 +127,14 @@ class SettingsError(Ophl7Error):
         """`faults`: one line each, each naming the setting, what is wrong and what to write instead."""
         super().__init__("\n".join(faults))
         self.faults = faults
+
+
+class RefusedByBroker(Ophl7Error):
+    """The running broker refused what it was asked for; its own sentence says why."""
+
+    code = "OPHL7-E500"
+
+    def __init__(self, message: str, status: int) -> None:
+        """`status`: of HTTP."""
+        super().__init__(message)
+        self.status = status

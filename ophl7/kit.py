@@ -55,7 +55,7 @@ from ophl7.domain.merging import Wanted, planned
 from ophl7.domain.ownership import may_write, owner_of
 from ophl7.domain.patient import BIRTH_DATE, NAME, SEX, Patient, Side, complete, other_side, read_fields
 from ophl7.domain.policy import PeerPolicy, Policy
-from ophl7.domain.verdicts import Condition, Hold, Ignore, Outcome, Reject, Verdict, apply, hold, reject, strip
+from ophl7.domain.verdicts import Condition, Hold, Ignore, Outcome, Reject, Verdict, accepts, apply, hold, reject, strip
 from ophl7.errors import RegistrationError
 from ophl7.hl7v2.ack import Location
 from ophl7.hl7v2.message import Message, Null, Segment, Value
@@ -186,12 +186,19 @@ def _load(request: Read) -> Generator[Read, None, None]:
 class Context:
     """What a handler or rule may know besides its segment or change: the message, the set-up, and reads of the registry."""
 
-    __slots__ = ("_view", "event", "match", "message", "other", "peer", "policy", "received_at")
+    __slots__ = ("_accepted", "_view", "event", "match", "message", "other", "peer", "policy", "received_at", "set_aside")
 
     def __init__(
-        self, message: Message, peer: Side, match: Match, policy: Policy, view: View, received_at: float = 0.0
+        self,
+        message: Message,
+        peer: Side,
+        match: Match,
+        policy: Policy,
+        view: View,
+        received_at: float = 0.0,
+        accepted: Sequence[tuple[str, str]] = (),
     ) -> None:
-        """received_at: seconds since the epoch."""
+        """received_at: seconds since the epoch. accepted: which holds of the message a person has released."""
         self.message: Final = message
         self.peer: Final = peer
         self.other: Final = other_side(peer)
@@ -200,6 +207,8 @@ class Context:
         self.event: Final = message.event
         self.received_at: Final = received_at
         self._view = view
+        self._accepted = accepted
+        self.set_aside: Final[list[Verdict]] = []  # what `hold` has let pass
 
     @property
     def owns_patients(self) -> bool:
@@ -245,6 +254,17 @@ class Context:
         except LookupError:
             await _load(Read("open", (str(patient.subject), repr(self.received_at))))
             return self._view.open_business(patient.subject, self.received_at)
+
+    def hold(self, row: str, key: str, reason: str, *, blocks: str = "", instead: str | None = None) -> None:
+        """Raises Hold, unless a person has released just this hold: then the handler goes on, and the message is taken.
+
+        For handlers; a rule returns its verdict, and the engine sees to the rest.
+        """
+        custody = Hold(row, key, reason, blocks=blocks, instead=instead)
+        condition = custody.verdict.condition
+        if condition is None or not accepts(self._accepted, condition):
+            raise custody
+        self.set_aside.append(custody.verdict)
 
     async def patient(self, identifier: Identifier) -> Patient | None:
         """The patient with that id; None when unknown."""

@@ -9,6 +9,7 @@ from ophl7.kit import (
     PAYMENT_TYPES,
     AddCharge,
     Change,
+    Charge,
     Context,
     Location,
     Rules,
@@ -66,7 +67,8 @@ async def inactive_chart(change: Change, ctx: Context) -> Verdict | None:
     day = datetime.fromtimestamp(since, ctx.policy.zone).strftime("%Y%m%d")
     if change.line.date and change.line.date[:8] < day:
         return apply("#45", text="the chart is inactive by now; the service was before that")
-    return hold("#45", f"patient:{ctx.match.key}", "the chart is inactive; it is billed once the chart is in use again")
+    reason = "the chart is inactive; it is billed once the chart is in use again"
+    return hold("#45", f"patient:{ctx.match.key}", reason, instead="")  # he is known: a person may bill him all the same
 
 
 @rules.judge("charge.add")
@@ -78,7 +80,8 @@ async def once(change: Change, ctx: Context) -> Verdict | None:
         return hold("#52", f"payment:{line.transaction_id or 'without id'}", "payments and adjustments need a biller")
     if known is not None and known.content == line.content and known.kind == line.kind:
         if known.state == "held":  # nobody knows yet whether it will be sent: until then neither may be left out
-            return hold("#48", f"charge:{line.transaction_id}", "it repeats a charge that itself waits")
+            key = f"charge:{line.transaction_id}"
+            return hold("#48", key, "it repeats a charge that itself waits", instead=_behind(known))
         return strip("#48", "the charge is known already", code="")
     if line.kind == CREDIT:
         return _credit(change, ctx)
@@ -101,4 +104,8 @@ def _credit(change: AddCharge, ctx: Context) -> Verdict:
     key = f"charge:{line.transaction_id or 'without id'}"
     if known is None:
         return hold("#51", key, "it credits a charge that is not known", blocks=blocks)
-    return hold("#50", key, "it credits a charge that itself waits", blocks=blocks)
+    return hold("#50", key, "it credits a charge that itself waits", blocks=blocks, instead=_behind(known))
+
+
+def _behind(known: Charge) -> str:
+    return f"release or discard message {known.message}, which brings that charge, first; this one then follows"

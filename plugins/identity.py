@@ -6,13 +6,18 @@ from ophl7.kit import BIRTH_DATE, NAME, SEX, Change, Context, Receive, Rules, Ve
 
 rules = Rules("identity")
 
+_ONE_OF_THEM = (
+    "a release cannot say which of them is meant: merge the two in the system that owns the patients and release it then, "
+    "or have it sent again with the ids of one and discard it"
+)
+
 
 @rules.judge("message.receive")
 async def one_patient(change: Change, ctx: Context) -> Verdict | None:
     """Two ids of different patients in one message are settled by a person (#10)."""
     assert isinstance(change, Receive)
     if change.known and ctx.match.ambiguous:
-        return hold("#10", f"identity:{ctx.match.key}", "its ids belong to different patients")
+        return hold("#10", f"identity:{ctx.match.key}", "its ids belong to different patients", instead=_ONE_OF_THEM)
     return None
 
 

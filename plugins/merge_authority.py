@@ -6,6 +6,8 @@ from ophl7.kit import BIRTH_DATE, SEX, Change, Context, Deliver, MergePatients, 
 
 rules = Rules("merge_authority")
 
+_ONE_WAY = "a release cannot turn that round: look there which chart is in use; if it is as it was, discard this message"
+
 
 @rules.judge("patient.merge")
 async def own_charts(change: Change, ctx: Context) -> Verdict | None:
@@ -19,7 +21,8 @@ async def own_charts(change: Change, ctx: Context) -> Verdict | None:
     if change.relation == "elsewhere":
         return hold("#66", f"merge:{change.retired_id}", "this side has merged the same chart into another one before")
     if change.relation == "cycle":
-        return hold("#66", f"merge:{change.retired_id}", "this side has merged these charts the other way round before")
+        reason = "this side has merged these charts the other way round before"
+        return hold("#66", f"merge:{change.retired_id}", reason, instead=_ONE_WAY)
     if change.relation == "opposite":
         return apply("#62", text="the other system has merged these charts the other way round; a person must settle it")
     if change.retired is None:

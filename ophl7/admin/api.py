@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ophl7.admin import messages, people, queues
-from ophl7.admin.calls import Call, Listing, Parameter, Single
+from ophl7.admin import holds, merges, messages, people, queues
+from ophl7.admin.bodies import LONGEST_REASON
+from ophl7.admin.calls import Call, Deed, Listing, Parameter, Single
 from ophl7.domain.appointment import STATUS_CODES
 
 PREFIX = "/api/v1"
@@ -114,6 +115,17 @@ _CHARGE: Mapping[str, Any] = {
     "delivery": _MAYBE_NUMBER,
 }
 
+_MERGE: Mapping[str, Any] = {
+    "id": _NUMBER,
+    "retired": _MAYBE,
+    "survivor": _MAYBE,
+    "pm": _MAYBE_TIME,
+    "emr": _MAYBE_TIME,
+    "state": _enum(*merges.MERGE_STATES),
+    "waiting_for": {"type": ["string", "null"], "enum": [*merges.WAITING_FOR, None]},
+    "message": _NUMBER,
+}
+
 _HOLD: Mapping[str, Any] = {
     "id": _NUMBER,
     "reason": _TEXT,
@@ -122,6 +134,23 @@ _HOLD: Mapping[str, Any] = {
     "since": _TIME,
     "peer": _PEER,
 }
+
+_HOLD_DETAIL: Mapping[str, Any] = {
+    **_HOLD,
+    "closed_at": _MAYBE_TIME,
+    "closed_how": {"type": ["string", "null"], "enum": [*holds.ENDS, None]},
+    "closed_by": _MAYBE,
+    "closed_reason": _MAYBE,
+}
+
+_DECIDED: Mapping[str, Any] = {
+    **_HOLD_DETAIL,
+    "state": _enum(*messages.STATES),
+    "waits_for": _TEXTS,
+    "released": _NUMBER,
+}
+
+_WHY: Mapping[str, Any] = {"reason": {"type": "string", "minLength": 1, "maxLength": LONGEST_REASON}}
 
 _DRIFT: Mapping[str, Any] = {
     "id": _NUMBER,
@@ -212,11 +241,33 @@ CALLS: tuple[Call, ...] = (
         (_PATIENT, Parameter("state", "where it stands", people.CHARGE_STATES), Parameter("date", "the service date")),
     ),
     Listing(
+        "/merges",
+        merges.merges,
+        "Charts that a side has merged, and who must do it yet",
+        _MERGE,
+        (_PATIENT, Parameter("state", "where it stands", merges.MERGE_STATES)),
+    ),
+    Listing(
         "/holds",
-        queues.holds,
+        holds.holds,
         "Messages that wait for a condition",
         _HOLD,
         (Parameter("peer", "who sent it", messages.PEERS), Parameter("message", "the id of a message")),
+    ),
+    Single("/holds/{id}", holds.hold, "One hold, open or closed, and how it ended", _HOLD_DETAIL),
+    Deed(
+        "/holds/{id}/release",
+        holds.release,
+        "Sets the hold's condition aside for this message and judges the message again; audited with the reason",
+        _WHY,
+        _DECIDED,
+    ),
+    Deed(
+        "/holds/{id}/discard",
+        holds.discard,
+        "Lets the message of this hold go without effect, its charges cancelled; audited with the reason",
+        _WHY,
+        _DECIDED,
     ),
     Listing(
         "/drift",
@@ -232,7 +283,7 @@ CALLS: tuple[Call, ...] = (
         _DELIVERY,
         (
             Parameter("destination", "where it goes", messages.PEERS),
-            Parameter("state", "where it stands", queues.DELIVERY_STATES),
+            Parameter("state", "where it stands; open: whatever is not settled", (*queues.DELIVERY_STATES, queues.OPEN)),
             Parameter("message", "the id of a message"),
         ),
     ),

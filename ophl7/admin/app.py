@@ -12,7 +12,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ophl7.admin.api import CALLS, PREFIX
-from ophl7.admin.calls import Asked, Call, Listing
+from ophl7.admin.bodies import read_json
+from ophl7.admin.calls import Asked, Call, Deed, Listing
 from ophl7.admin.guard import Guard
 from ophl7.admin.headers import SecureHeaders
 from ophl7.admin.openapi import document
@@ -55,7 +56,8 @@ def make_app(face: Face) -> Starlette:
             Route("/openapi.json", openapi),
             Route("/", pages.status),
             Route("/style.css", pages.style),
-            *[Route(PREFIX + _in_routes(call.path), _endpoint(face, guard, call)) for call in CALLS],
+            Route("/holds/{id}/{verb}", pages.decide, methods=["POST"]),
+            *[_route(face, guard, call) for call in CALLS],
         ],
         middleware=[Middleware(SecureHeaders)],
         exception_handlers={
@@ -66,6 +68,11 @@ def make_app(face: Face) -> Starlette:
             Exception: broken,
         },
     )
+
+
+def _route(face: Face, guard: Guard, call: Call) -> Route:
+    methods = ["POST"] if isinstance(call, Deed) else ["GET"]
+    return Route(PREFIX + _in_routes(call.path), _endpoint(face, guard, call), methods=methods)
 
 
 def _in_routes(path: str) -> str:
@@ -80,6 +87,8 @@ def _endpoint(face: Face, guard: Guard, call: Call) -> Endpoint:
             found = await call.answer(face, Query(request, call.known, face.zone))
             return JSONResponse({"items": found.items, "next": found.next})
         Query(request, (), face.zone)
+        if isinstance(call, Deed):
+            return JSONResponse(await call.answer(face, Asked(request, actor), await read_json(request, call.body)))
         answer = await call.answer(face, Asked(request, actor))
         return answer if isinstance(answer, Response) else JSONResponse(answer)
 

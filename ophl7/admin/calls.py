@@ -71,4 +71,15 @@ class Single:
     content: str = "application/json"
 
 
-Call = Listing | Single
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """A call that changes something: POST with a JSON object. body: its members, all required; fields: of the answer."""
+
+    path: str
+    answer: Callable[[Face, Asked, Mapping[str, Any]], Awaitable[Document]]
+    summary: str
+    body: Mapping[str, Any]
+    fields: Mapping[str, Any]
+
+
+Call = Listing | Single | Deed

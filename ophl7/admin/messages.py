@@ -54,6 +54,7 @@ async def message(face: Face, asked: Asked) -> Document:
         "connection": row["connection"],
         "segments": _segments(body),
         **provenance(row["detail"]),
+        "waits_for": [one["key"] for one in await face.reads.custody(row["id"]) if one["closed_at"] is None],
         "answer": _text(row["answer"]) if row["answer"] is not None else None,
     }
 

@@ -7,11 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from ophl7.admin.api import CALLS, PREFIX
-from ophl7.admin.calls import Call, Listing, Parameter
+from ophl7.admin.calls import Call, Deed, Listing, Parameter
 from ophl7.admin.parameters import LIMIT, MOST
 
 _IN_PATH = re.compile(r"\{(\w+)\}")
 _REASONS = {"400": "a parameter is wrong", "401": "the token is missing or wrong", "403": "only this machine is let in"}
+_DEED_REASONS = {
+    "404": "there is no such thing",
+    "409": "it cannot be done, or was done before; the problem says why and what to do, and nothing was changed",
+    "422": "a member of the body is missing or wrong; the problem names it",
+}
 _PROBLEM: dict[str, Any] = {
     "type": "object",
     "required": ["type", "title", "status", "detail"],
@@ -23,6 +28,7 @@ _PROBLEM: dict[str, Any] = {
         "code": {"type": "string"},
         "parameter": {"type": "string"},
         "patients": {"type": "array", "items": {"type": "string"}},
+        "hold": {"type": "object"},
     },
 }
 _PAGING = (
@@ -48,7 +54,7 @@ def document(version: str) -> dict[str, Any]:
         responses = {status: {"description": summary, "content": {content: {}}} for status in statuses}
         paths[path] = {"get": {"summary": summary, "security": [], "responses": responses}}
     for call in CALLS:
-        paths[PREFIX + call.path] = {"get": _operation(call)}
+        paths[PREFIX + call.path] = {"post" if isinstance(call, Deed) else "get": _operation(call)}
     return {
         "openapi": "3.1.0",
         "info": {"title": "ophl7", "version": version, "description": "HL7 v2 broker between PM and EMR"},
@@ -73,6 +79,9 @@ def _operation(call: Call) -> dict[str, Any]:
         item = _closed(call.fields) if call.fields else {"type": "object"}
         next_page = {"type": ["string", "null"]}
         content = {"application/json": {"schema": _closed({"items": {"type": "array", "items": item}, "next": next_page})}}
+    elif isinstance(call, Deed):
+        reasons |= _DEED_REASONS
+        content = {"application/json": {"schema": _closed(call.fields)}}
     else:
         reasons["404"] = "there is no such thing"
         schema = _closed(call.fields) if call.fields else {"type": "string", "format": "binary"}
@@ -83,7 +92,11 @@ def _operation(call: Call) -> dict[str, Any]:
     problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     responses: dict[str, Any] = {"200": {"description": call.summary, "content": content}}
     responses |= {status: {"description": reason, "content": problem} for status, reason in reasons.items()}
-    return {"summary": call.summary, "parameters": parameters, "responses": responses}
+    operation: dict[str, Any] = {"summary": call.summary, "parameters": parameters, "responses": responses}
+    if isinstance(call, Deed):
+        body = _closed(call.body) | {"additionalProperties": False}
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
+    return operation
 
 
 def _parameter(one: Parameter) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from zoneinfo import ZoneInfo
 from ophl7.domain.appointment import Appointment
 from ophl7.domain.charge import Charge
 from ophl7.domain.identifiers import Identifier
+from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient, Side
+from ophl7.engine.acts import Act, Done, NotDone
 from ophl7.engine.storage import DriftRow
 
 Row = Mapping[str, Any]
@@ -92,13 +94,26 @@ class Reads(Protocol):
         day: YYYYMMDD of the service date as the sender wrote it.
         """
 
+    async def merges(
+        self,
+        *,
+        patients: Collection[int] | None = None,
+        state: str | None = None,
+        before: int | None = None,
+        limit: int = 50,
+    ) -> Sequence[Merge]:
+        """Pairs of charts that a side has merged. patients: those with one of them on either place."""
+
     async def holds(
         self, *, peer: str | None = None, message: int | None = None, before: int | None = None, limit: int = 50
     ) -> Sequence[Row]:
         """What is in our custody. Columns: id message key blocks reason since peer."""
 
+    async def hold(self, number: int) -> Row | None:
+        """One hold, open or closed. Columns: those of `holds`, closed_at closed_how closed_by closed_reason."""
+
     async def custody(self, message: int) -> Sequence[Row]:
-        """Every hold that a message had, oldest first. Columns: those of `holds`, closed_at closed_how."""
+        """Every hold that a message had, oldest first. Columns: those of `hold`."""
 
     async def drift(
         self,
@@ -150,8 +165,9 @@ class Face:
 
     token: what a caller must bring; token_is_explicit: whether somebody set it (otherwise only loopback is let in).
     ready: status and document of `/readyz`. exposition: text and content type of `/metrics`. links: one object a peer, as
-    contract 6 has it. audit: (actor, action, target, reason), durable when it returns; raises StoreAway. routes, plugins: one
-    object each. authorities: the default assigning authority of each side.
+    contract 6 has it. audit: (actor, action, target, reason), durable when it returns; raises StoreAway. act: a person's order,
+    durable with all that follows from it when it returns; raises StoreAway, StoreRefused. routes, plugins: one object each.
+    authorities: the default assigning authority of each side.
     """
 
     reads: Reads
@@ -162,6 +178,7 @@ class Face:
     exposition: Callable[[], tuple[bytes, str]]
     links: Callable[[], Sequence[Document]]
     audit: Callable[[str, str, str, str], Awaitable[None]]
+    act: Callable[[Act], Awaitable[Done | NotDone]]
     routes: Callable[[], list[Document]]
     plugins: Callable[[], list[Document]]
     zone: ZoneInfo

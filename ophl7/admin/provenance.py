@@ -13,12 +13,11 @@ _WARNING = ("row", "code", "text")
 
 
 def provenance(detail: str) -> Document:
-    """`verdicts` (each change with what the rules said), `warnings`, `waits_for` (keys of holds); empty for an empty text."""
+    """`verdicts` (each change with what the rules said) and `warnings`; empty for an empty text."""
     found = json.loads(detail) if detail else {}
     return {
         "verdicts": _named(found.get("changes", ()), _VERDICT),
         "warnings": _named(found.get("warnings", ()), _WARNING),
-        "waits_for": list(found.get("waits_for", ())),
     }
 
 

@@ -1,4 +1,4 @@
-"""What waits and what was not taken: holds, drift, the outbox, the audit; and how the house is put together."""
+"""What was not taken and what leaves: drift, the outbox, the audit; and how the house is put together."""
 
 from __future__ import annotations
 
@@ -13,25 +13,7 @@ from ophl7.admin.ports import Document, Face
 from ophl7.engine.storage import DeliveryState
 
 DELIVERY_STATES: tuple[str, ...] = get_args(DeliveryState)
-
-
-async def holds(face: Face, query: Query) -> Page:
-    """`GET /holds`: the open ones."""
-    found = await face.reads.holds(
-        peer=query.one_of("peer", PEERS), message=query.number("message"), before=query.before, limit=query.limit + 1
-    )
-    items: list[Document] = [
-        {
-            "id": row["id"],
-            "reason": row["reason"],
-            "key": row["key"],
-            "message": row["message"],
-            "since": iso(row["since"], face.zone),
-            "peer": row["peer"],
-        }
-        for row in found
-    ]
-    return page(items, query.limit)
+OPEN = "open"  # asks for all that are not settled
 
 
 async def drift(face: Face, query: Query) -> Page:
@@ -66,7 +48,7 @@ async def deliveries(face: Face, query: Query) -> Page:
     """`GET /deliveries`."""
     found = await face.reads.deliveries(
         destination=query.one_of("destination", PEERS),
-        state=query.one_of("state", DELIVERY_STATES),
+        state=query.one_of("state", (*DELIVERY_STATES, OPEN)),
         message=query.number("message"),
         before=query.before,
         limit=query.limit + 1,

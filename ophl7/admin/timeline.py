@@ -21,7 +21,7 @@ _STATES = {
     "error": "Could not be read: kept aside for a person",
 }
 
-_DELIVERIES = {
+DELIVERIES = {
     "queued": "waits to be sent",
     "sending": "is being sent",
     "accepted": "was accepted",
@@ -44,7 +44,8 @@ def timeline(
         kind = str(hold["key"]).partition(":")[0]
         steps.append((hold["since"], "held", f"Waits ({kind}): {hold['reason']}"))
         if hold["closed_at"] is not None:
-            steps.append((hold["closed_at"], "hold_closed", f"No longer waits ({kind}): {hold['closed_how'] or 'closed'}"))
+            by = f" by {hold['closed_by']}" if hold["closed_by"] else ""  # not for which reason: that is a person's own text
+            steps.append((hold["closed_at"], "hold_closed", f"No longer waits ({kind}): {hold['closed_how'] or 'closed'}{by}"))
     for line, state in charges:
         steps.append((arrived, "charge", f"Charge {line + 1} of the message: {state}"))
     for delivery in deliveries:
@@ -77,5 +78,5 @@ def _sent(delivery: Row) -> Iterable[tuple[float, str, str]]:
         return
     tries = "1 try" if delivery["attempts"] == 1 else f"{delivery['attempts']} tries"
     answer = f", answer {delivery['last_answer']}" if delivery["last_answer"] else ""
-    words = _DELIVERIES[delivery["state"]]
+    words = DELIVERIES[delivery["state"]]
     yield delivery["changed_at"], delivery["state"], f"Copy {delivery['id']} for {to} {words} after {tries}{answer}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
+from types import MappingProxyType
 
 from ophl7.hl7v2.ack import Location
 
@@ -18,22 +20,55 @@ class Outcome(IntEnum):
     REJECT = 3
 
 
+# Kinds of condition that only an event ends: setting them aside would not bring what is missing. What a person can do instead.
+_ONLY_BY_EVENT: Mapping[str, str] = MappingProxyType(
+    {
+        "patient": "register the patient in the system that owns patients, and the message goes on by itself; or discard it",
+        "target": "register the patient who remains in the system that owns patients, and it goes on by itself; or discard it",
+        "handler": "mend that part or switch it off, restart ophl7, and release the message again; or discard it",
+        "refused": "have the sender correct it and send it as a new message, and discard this one",
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """What a hold waits for (decisions 11).
 
     key: `kind:what`, e.g. `patient:PM:7050`. reason: one sentence for a person, without patient data.
     blocks: the object whose later messages must wait too (`charges:<lane>` ...), "" when it delays only itself.
+    instead: what a person must do where setting the condition aside would not help; "" where that is enough; None as usual for
+    its kind.
     """
 
     key: str
     reason: str
     blocks: str = ""
+    instead: str | None = None
 
     @property
     def kind(self) -> str:
         """`patient`, `identity`, `handler` ..."""
         return self.key.partition(":")[0]
+
+    @property
+    def way_out(self) -> str:
+        """What a person must do, because he cannot set this condition aside; "" when he can."""
+        return _ONLY_BY_EVENT.get(self.kind, "") if self.instead is None else self.instead
+
+    def joined(self, other: Condition) -> Condition:
+        """This one with what another of the same key adds: a person sees all that he would accept."""
+        reason = self.reason if other.reason in self.reason else f"{self.reason}; {other.reason}"
+        return Condition(self.key, reason, self.blocks or other.blocks, self.way_out or other.way_out)
+
+
+Accepted = Sequence[tuple[str, str]]
+"""Key and reason of each hold of a message that a person has released."""
+
+
+def accepts(accepted: Accepted, condition: Condition) -> bool:
+    """Whether a person has set just this condition aside: its key, and among the reasons that he was shown, its reason."""
+    return not condition.way_out and any(key == condition.key and condition.reason in shown for key, shown in accepted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +103,9 @@ def strip(row: str, text: str, *, code: str = "W01") -> Verdict:
     return Verdict(Outcome.STRIP, row, code, text)
 
 
-def hold(row: str, key: str, reason: str, *, blocks: str = "") -> Verdict:
-    """Custody is taken (AA); the whole message waits for `key`."""
-    return Verdict(Outcome.HOLD, row, condition=Condition(key, reason, blocks), text=reason)
+def hold(row: str, key: str, reason: str, *, blocks: str = "", instead: str | None = None) -> Verdict:
+    """Custody is taken (AA); the whole message waits for `key`. blocks, instead: see Condition."""
+    return Verdict(Outcome.HOLD, row, condition=Condition(key, reason, blocks, instead), text=reason)
 
 
 def reject(
@@ -96,9 +131,9 @@ class Reject(Exception):
 class Hold(Exception):
     """Raised by a handler or rule to keep the message until a condition clears."""
 
-    def __init__(self, row: str, key: str, reason: str, *, blocks: str = "") -> None:
+    def __init__(self, row: str, key: str, reason: str, *, blocks: str = "", instead: str | None = None) -> None:
         super().__init__(reason)
-        self.verdict = hold(row, key, reason, blocks=blocks)
+        self.verdict = hold(row, key, reason, blocks=blocks, instead=instead)
 
 
 class Ignore(Exception):

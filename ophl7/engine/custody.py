@@ -9,6 +9,7 @@ from functools import lru_cache
 from ophl7.domain.changes import SetField
 from ophl7.domain.policy import Policy
 from ophl7.domain.verdicts import Verdict, hold
+from ophl7.engine.acts import Act
 from ophl7.engine.arrival import Arrival, collect_keys, read_held
 from ophl7.engine.effects import Effects
 from ophl7.engine.judging import Judge, describe, record_scope
@@ -61,7 +62,31 @@ class Custody:
 
     async def release(self, uow: UnitOfWork, cleared: Sequence[str], at: float) -> int:
         """Judges again what waited for these conditions, oldest first. Returns how many messages left custody."""
-        waiting = sorted((row for key in cleared for row in uow.waiting_for(key)), key=lambda row: row.id)
+        return await self.judge_again(uow, [row for key in cleared for row in uow.waiting_for(key)], at)
+
+    @staticmethod
+    async def behind(uow: UnitOfWork, ended: Sequence[HoldRow]) -> list[HoldRow]:
+        """What waits behind these holds, which are closed: not what waits for the same by itself."""
+        blocks = {row.blocks for row in ended if row.blocks}
+        if blocks:
+            await uow.fetch(Keys(blocks=blocks))
+        keys = {row.key for row in ended}
+        return [row for block in blocks for row in uow.blocking(block) if row.key in keys]
+
+    async def decide(self, uow: UnitOfWork, row: HoldRow, act: Act, at: float) -> tuple[Ruling | None, int]:
+        """Judges the message of a hold again that a person has accepted; None when it cannot be read any more.
+
+        And how many other messages left custody with it.
+        """
+        number = row.message
+        uow.accept(row)
+        readable = await self._read(uow, [number], at)
+        if number not in readable:
+            return None, 0
+        return await self._judge_again(uow, number, *readable[number], at, act)
+
+    async def judge_again(self, uow: UnitOfWork, waiting: Sequence[HoldRow], at: float) -> int:
+        """Judges the messages of these holds again, oldest first. Returns how many messages left custody."""
         missing = {row.message for row in waiting if row.message not in uow.state.held}
         if missing:
             await uow.fetch(Keys(held=missing))
@@ -70,7 +95,8 @@ class Custody:
         released = 0
         for number in numbers:
             if number in readable and uow.holds_of(number):  # what this release released in its turn has left already
-                released += await self._judge_again(uow, number, *readable[number], at)
+                ruling, others = await self._judge_again(uow, number, *readable[number], at)
+                released += others + (ruling.state != "held")
         return released
 
     async def _read(self, uow: UnitOfWork, numbers: Sequence[int], at: float) -> dict[int, tuple[Arrival, Message]]:
@@ -94,11 +120,16 @@ class Custody:
             await uow.fetch(keys)
         return found
 
-    async def _judge_again(self, uow: UnitOfWork, number: int, arrival: Arrival, message: Message, at: float) -> int:
-        """One message in custody. What it clears itself is released after it."""
+    async def _judge_again(
+        self, uow: UnitOfWork, number: int, arrival: Arrival, message: Message, at: float, act: Act | None = None
+    ) -> tuple[Ruling, int]:
+        """One message in custody: what became of it, and how many others went with it, for it may clear what they wait for.
+
+        act: a person's release of one of its holds.
+        """
         uow.current = number
         mark = uow.mark()
-        ruling = await self._judge.judge(uow, arrival, message)
+        ruling = await self._judge.judge(uow, arrival, message, uow.accepted_of(number))
         effects = Effects(uow, self._policy, number, arrival.peer, message, at)
         if ruling.state == "accepted":
             await prepare(uow, ruling, self._freeze)
@@ -110,23 +141,40 @@ class Custody:
         refused = ruling.deciding
         if refused is not None:
             # The sender has had its AA: a refusal that shows itself only now is work for a person, not a lost message (P9).
-            reason = f"refused at its release: {refused.code} {refused.text}"
-            ruling = Ruling(ruling.match)
+            words = f"{refused.code} {refused.text}".strip()  # not every refusal has a code
+            reason = f"refused at its release: {words}"
+            ruling = Ruling(ruling.match, set_aside=ruling.set_aside)
             ruling.note(hold(refused.row, f"refused:{number}", reason))
-        for row in uow.holds_of(number):
-            if row.key not in ruling.conditions:
-                uow.close_hold(row, at, "released")
+        ended = _close(uow, number, ruling, at, act)
         subject = subject_in_journal(ruling, arrival, effects)
         if message.type == "DFT":
             settle_held_charges(uow, message, number, subject or 0, ruling)
         if ruling.state == "held":
             take_custody(uow, arrival, ruling, number, at)
-            return 0
+            if act is None:
+                return ruling, 0
         row_number, reason, _ = headline(ruling)
         uow.rows.updates.append(
             JournalUpdate(number, ruling.state, subject, row_number, reason or "released", detail(ruling, effects.deliveries))
         )
-        return 1 + (await self.release(uow, effects.cleared, at) if effects.cleared else 0)
+        others = await self.release(uow, effects.cleared, at) if effects.cleared else 0
+        if act is not None:  # a condition that clears by itself clears for all; one that a person set aside, for this message
+            others += await self.judge_again(uow, await self.behind(uow, ended), at)
+        return ruling, others
+
+
+def _close(uow: UnitOfWork, number: int, ruling: Ruling, at: float, act: Act | None) -> list[HoldRow]:
+    """Ends the holds of a message whose conditions did not come up again, and the one that a person has released."""
+    ended: list[HoldRow] = []
+    for row in uow.holds_of(number):
+        if act is not None and row.id == act.hold:
+            uow.close_hold(row, at, "accepted" if row.key in ruling.set_aside else "released", act.actor, act.reason)
+        elif row.key not in ruling.conditions:
+            uow.close_hold(row, at, "released")
+        else:
+            continue
+        ended.append(row)
+    return ended
 
 
 def subject_in_journal(ruling: Ruling, arrival: Arrival, effects: Effects | None) -> int | None:

@@ -12,20 +12,22 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from ophl7.domain.patient import Side
 from ophl7.domain.policy import Policy
 from ophl7.domain.verdicts import hold
 from ophl7.engine.arrival import Arrival, collect_keys
+from ophl7.engine.asked import Asked, Outcome, Request, Work, answer, perform
 from ophl7.engine.deciding import Decider, Decision
 from ophl7.engine.frames import Frame, join_answers, read_frame
+from ophl7.engine.ids import Ids
 from ophl7.engine.judging import describe, record_scope
 from ophl7.engine.matching import NO_MATCH, match
 from ophl7.engine.ports import Clock, Envelope
 from ophl7.engine.ruling import Ruling
-from ophl7.engine.storage import AuditRow, DeliveryMark, DeliveryRow, Keys, LinkMark, OpenDelivery, Rendering, Rows, Store
-from ophl7.engine.unit_of_work import Ids, UnitOfWork
+from ophl7.engine.storage import DeliveryMark, DeliveryRow, Keys, LinkMark, OpenDelivery, Rendering, Rows, Store
+from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.errors import StoreAway, StoreRefused
 from ophl7.kit import Match
 
@@ -37,9 +39,9 @@ FEW_FRAMES = 4
 
 _PROBE_SECONDS = 0.5
 
-Mark = DeliveryMark | LinkMark
+T = TypeVar("T")
 
-_Audit = tuple[AuditRow, asyncio.Future[None]]
+Mark = DeliveryMark | LinkMark
 
 
 async def _nothing() -> None:
@@ -92,7 +94,7 @@ class _Committed:
     frames: Sequence[Frame]
     answers: Sequence[bytes | None]
     decided: Sequence[Sequence[Decision]]
-    audit: Sequence[_Audit]
+    outcomes: Sequence[Outcome]
     began: float
 
 
@@ -111,7 +113,7 @@ class Engine:
         self._observer = observer
         self._frames: deque[Envelope] = deque()
         self._marks: deque[Mark] = deque()
-        self._audit: deque[_Audit] = deque()
+        self._asked = Asked()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -152,12 +154,17 @@ class Engine:
         self._marks.append(mark)
         self._work()
 
-    async def audit(self, row: AuditRow) -> None:
-        """Who did what; it rides in the next commit and is durable when this returns."""
-        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._audit.append((row, written))
+    async def perform(self, work: Work[T]) -> T:
+        """What a person asked for: decided inside the next batch, durable with all that follows from it when this returns.
+
+        Raises what `work` raises, which then has left nothing behind; StoreRefused when the database refuses its rows; and
+        StoreAway when it cannot be written: nothing is kept for later, for whoever asked has been told that it failed.
+        """
+        if "store" in self._closed:
+            raise StoreAway("the database cannot be written just now")
+        waits = self._asked.put(work)
         self._work()
-        await written
+        return await waits
 
     def doubt_store(self) -> None:
         """Has a row of our own written as soon as nothing else waits: a dead disk is seen before a message meets it."""
@@ -198,7 +205,7 @@ class Engine:
             await self._wake.wait()
             self._wake.clear()
             while True:
-                if self._frames or self._marks or self._audit:
+                if self._frames or self._marks or self._asked:
                     await self._batch()
                 elif self._doubted:
                     await self._prove_store()
@@ -208,24 +215,22 @@ class Engine:
 
     async def _batch(self) -> None:
         taken = [self._frames.popleft() for _ in range(min(MOST_FRAMES, len(self._frames)))]
-        marks, audit = list(self._marks), list(self._audit)
+        marks, asked = list(self._marks), self._asked.take()
         self._marks.clear()
-        self._audit.clear()
         frames = [read_frame(envelope, self._policy) for envelope in taken]
         try:
-            done = await self._settle(frames, marks, audit)
+            done = await self._settle(frames, marks, asked)
         except StoreAway as away:
             self._marks.extendleft(reversed(marks))
-            self._audit.extendleft(reversed(audit))
-            await self._wait_for_store(taken, str(away))
+            await self._wait_for_store(taken, asked, str(away))
         except Exception as error:  # noqa: BLE001 - one message's fault must not cost the others: judge again one by one
-            await self._one_by_one(frames, marks, audit, error)
+            await self._one_by_one(frames, marks, asked, error)
         else:
             self._tell(done)
         finally:
             self._outlet.thaw()  # what a merge stopped goes on, on what is on disk now
 
-    async def _settle(self, frames: Sequence[Frame], marks: list[Mark], audit: list[_Audit]) -> _Committed:
+    async def _settle(self, frames: Sequence[Frame], marks: list[Mark], asked: Sequence[Request]) -> _Committed:
         """The road of a batch up to its commit: load, decide, write."""
         began = perf_counter()
         uow = UnitOfWork(self._store, self._ids)
@@ -236,7 +241,8 @@ class Engine:
         if keys:
             await uow.load(keys, small=len(frames) <= FEW_FRAMES)
         decided = [await self._decide(uow, frame) for frame in frames]
-        return await self._finish(uow, frames, decided, marks, audit, began)
+        outcomes = [await perform(uow, request) for request in asked]
+        return await self._finish(uow, frames, decided, marks, outcomes, began)
 
     async def _decide(self, uow: UnitOfWork, frame: Frame) -> list[Decision]:
         if frame.damage is not None:
@@ -249,25 +255,23 @@ class Engine:
         frames: Sequence[Frame],
         decided: Sequence[Sequence[Decision]],
         marks: list[Mark],
-        audit: list[_Audit],
+        outcomes: Sequence[Outcome],
         began: float,
     ) -> _Committed:
         rows = uow.rows
         rows.marks = [mark for mark in marks if isinstance(mark, DeliveryMark)]
         rows.links = [mark for mark in marks if isinstance(mark, LinkMark)]
-        rows.audit = [row for row, _ in audit]
         when = self._clock.now()
         answers = [self._answer(uow, frame, decisions, when) for frame, decisions in zip(frames, decided, strict=True)]
         await self._store.commit(rows)
-        return _Committed(uow, frames, answers, decided, audit, began)
+        return _Committed(uow, frames, answers, decided, outcomes, began)
 
     def _tell(self, done: _Committed) -> None:
         """It is on disk: answers, the outbox, observers. What fails here is seen, never judged a second time."""
-        for frame, answer in zip(done.frames, done.answers, strict=True):
-            frame.source.session.answer(answer)
-        for _, written in done.audit:
-            if not written.done():  # whoever asked may be gone
-                written.set_result(None)
+        for frame, payload in zip(done.frames, done.answers, strict=True):
+            frame.source.session.answer(payload)
+        for outcome in done.outcomes:
+            outcome.tell()
         self._hand_over(done.uow.rows)
         self.extra_reads += done.uow.extra_reads
         for decisions in done.decided:
@@ -305,24 +309,33 @@ class Engine:
 
     # -- when it fails --------------------------------------------------------------------------------------------------
 
-    async def _one_by_one(self, frames: Sequence[Frame], marks: list[Mark], audit: list[_Audit], error: Exception) -> None:
+    async def _one_by_one(self, frames: Sequence[Frame], marks: list[Mark], asked: Sequence[Request], error: Exception) -> None:
         """The batch did not go through although the store works: each frame alone, each in its own commit."""
-        if not frames:
+        if not frames and not asked:
             raise error  # nothing but our own marks: a fault that must be seen, not repeated for ever
         try:
-            done = await self._settle([], marks, audit)
+            done = await self._settle([], marks, [])
         except StoreAway as away:
             self._marks.extendleft(reversed(marks))
-            self._audit.extendleft(reversed(audit))
-            await self._wait_for_store([frame.source for frame in frames], str(away))
+            await self._wait_for_store([frame.source for frame in frames], asked, str(away))
             return
         self._tell(done)
         for position, frame in enumerate(frames):
             try:
                 await self._alone(frame)
             except StoreAway as away:
-                await self._wait_for_store([rest.source for rest in frames[position:]], str(away))
+                await self._wait_for_store([rest.source for rest in frames[position:]], asked, str(away))
                 return
+        for position, request in enumerate(asked):
+            try:
+                done = await self._settle([], [], [request])
+            except StoreAway as away:
+                await self._wait_for_store([], asked[position:], str(away))
+                return
+            except Exception as refused:  # noqa: BLE001 - it is told to whoever asked
+                answer(request, refused)
+            else:
+                self._tell(done)
 
     async def _alone(self, frame: Frame) -> None:
         try:
@@ -382,15 +395,16 @@ class Engine:
         try:
             await self._store.probe()
         except StoreAway as away:
-            await self._wait_for_store([], str(away))
+            await self._wait_for_store([], [], str(away))
 
-    async def _wait_for_store(self, taken: Sequence[Envelope], reason: str) -> None:
+    async def _wait_for_store(self, taken: Sequence[Envelope], asked: Sequence[Request], reason: str) -> None:
         """Nobody is answered; all connections close, and open again when a write goes through."""
         self.close_for("store")
         self._observer.store_away(reason)
         for envelope in (*taken, *self._frames):
             envelope.session.abandon()
         self._frames.clear()
+        self._asked.give_up(asked, reason)
         self._on_away()
         while True:
             try:

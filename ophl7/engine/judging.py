@@ -9,7 +9,7 @@ from ophl7.domain.changes import AddCharge, Change, Deliver, Note, Receive, SetF
 from ophl7.domain.charge import clears
 from ophl7.domain.patient import same_field
 from ophl7.domain.policy import Policy
-from ophl7.domain.verdicts import Hold, Ignore, Outcome, Reject, Verdict, apply, hold, strip
+from ophl7.domain.verdicts import Accepted, Hold, Ignore, Outcome, Reject, Verdict, accepts, apply, hold, strip
 from ophl7.engine.arrival import Arrival
 from ophl7.engine.header import judge_header, unknown_event
 from ophl7.engine.matching import match
@@ -33,24 +33,29 @@ class Judge:
         self._policy = policy
         self._runner = runner
 
-    async def judge(self, uow: UnitOfWork, arrival: Arrival, message: Message) -> Ruling:
-        """The ruling on a readable message. Never raises for what handlers and rules do wrong: that is a hold (#95)."""
+    async def judge(self, uow: UnitOfWork, arrival: Arrival, message: Message, accepted: Accepted = ()) -> Ruling:
+        """The ruling on a readable message. Never raises for what handlers and rules do wrong: that is a hold (#95).
+
+        accepted: which conditions a person has set aside for it.
+        """
         found = match(uow, arrival.named, arrival.peer, self._policy)
-        ruling = Ruling(found)
-        context = Context(message, arrival.peer, found, self._policy, uow, arrival.received_at)
+        ruling = Ruling(found, accepted)
+        context = Context(message, arrival.peer, found, self._policy, uow, arrival.received_at, accepted)
         try:
             if await self._by_header(uow, message, context, ruling):
                 return ruling
             for handler in self._router.plan(message.event):
                 await self._by_handler(uow, handler, context, ruling)
         except (Reject, Hold) as opinion:
-            ruling.note(opinion.verdict)
+            ruling.take(_final(opinion.verdict, accepted))
         except Ignore as opinion:
             ruling.ignored = opinion.verdict
         except HandlerFailed as failure:
             reason = f"{failure.name} failed: {failure.reason}"
             scope = record_scope(found, arrival, message)
             ruling.note(hold("#95", f"handler:{failure.name}", reason, blocks=scope))
+        for verdict in context.set_aside:
+            ruling.note(verdict)
         _settle_charges(ruling)
         _wait_for_any_id(ruling)
         if not ruling.refusals:
@@ -140,8 +145,19 @@ class Judge:
         scope = record_scope(ruling.match, arrival, message)
         for row in uow.blocking(scope):
             if row.message < uow.current and not _clears(ruling, row.key):
-                ruling.note(hold("", row.key, f"waits behind message {row.message}", blocks=row.blocks))
+                reason = f"waits behind message {row.message}"
+                instead = "release or discard that one first; this one then follows"
+                ruling.note(hold("", row.key, reason, blocks=row.blocks, instead=instead))
                 return
+
+
+def _final(verdict: Verdict, accepted: Accepted) -> Verdict:
+    """What a handler raised instead of proposing anything. If a person has accepted it already, releasing it leads nowhere."""
+    condition = verdict.condition
+    if condition is None or not accepts(accepted, condition):
+        return verdict
+    instead = "the part that holds it takes no release (it must ask ctx.hold): have it mended, or discard the message"
+    return replace(verdict, condition=replace(condition, instead=instead))
 
 
 def _clears(ruling: Ruling, key: str) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ophl7.domain.changes import Change
-from ophl7.domain.verdicts import Condition, Outcome, Verdict
+from ophl7.domain.verdicts import Accepted, Condition, Outcome, Verdict, accepts
 from ophl7.kit import Match
 
 RulingState = Literal["accepted", "rejected", "held", "ignored"]
@@ -26,19 +26,24 @@ class Judged:
 class Ruling:
     """The outcome for the message: reject > hold > strip > apply over all its changes (decisions 1).
 
-    deciding: the verdict of a refusal. conditions: what a held message waits for, all reasons at once (#42).
+    deciding: the verdict of a refusal. conditions: what a held message waits for, all reasons at once (#42). accepted: key and
+    reason of each condition that a person has set aside for this message; set_aside: the keys of those that came up again.
     """
 
     match: Match
+    accepted: Accepted = ()
     judged: list[Judged] = field(default_factory=list)
     warnings: list[Verdict] = field(default_factory=list)
     refusals: list[Verdict] = field(default_factory=list)
     conditions: dict[str, Condition] = field(default_factory=dict)
     hold_row: str = ""
     ignored: Verdict | None = None
+    set_aside: set[str] = field(default_factory=set)
 
     def add(self, change: Change, verdicts: Sequence[Verdict]) -> None:
         """Takes note of a judged change: the strictest verdict decides, and all that are as strict are heard (#42)."""
+        if self.accepted:
+            verdicts = [self._heard(verdict) for verdict in verdicts]
         strictest: Verdict | None = None
         for verdict in verdicts:
             if strictest is None or verdict.outcome > strictest.outcome:
@@ -51,14 +56,29 @@ class Ruling:
 
     def note(self, verdict: Verdict) -> None:
         """Takes note of a verdict on the message as a whole."""
+        if self.accepted:
+            verdict = self._heard(verdict)
+        self.take(verdict)
+
+    def take(self, verdict: Verdict) -> None:
+        """The same for a verdict that nobody can set aside: the part that gave it has done nothing else."""
         if verdict.outcome is Outcome.REJECT:
             self.refusals.append(verdict)
         elif verdict.outcome is Outcome.HOLD:
             condition = verdict.condition or Condition("review:rule", verdict.text)
-            self.conditions.setdefault(condition.key, condition)
+            known = self.conditions.get(condition.key)
+            self.conditions[condition.key] = condition if known is None else known.joined(condition)
             self.hold_row = self.hold_row or verdict.row
         elif verdict.code or (verdict.outcome is Outcome.APPLY and verdict.text):
             self.warnings.append(verdict)
+
+    def _heard(self, verdict: Verdict) -> Verdict:
+        """A condition that a person has accepted for this message counts as apply: the very one that he was shown, no other."""
+        condition = verdict.condition
+        if verdict.outcome is not Outcome.HOLD or condition is None or not accepts(self.accepted, condition):
+            return verdict
+        self.set_aside.add(condition.key)
+        return Verdict(Outcome.APPLY, verdict.row, text=f"accepted by a person: {condition.reason}")
 
     @property
     def state(self) -> RulingState:

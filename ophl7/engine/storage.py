@@ -24,6 +24,9 @@ from ophl7.engine.lists import ListProgress, ListRefusal
 from ophl7.hl7v2.ack import POSITIVE
 
 MessageState = Literal["accepted", "rejected", "held", "ignored", "duplicate", "stale", "error"]
+# How a hold ended: its condition cleared, a person set the condition aside, a person let the message go without effect.
+# renewed: it waits on under another number, for another reason. unreadable: it waits as `refused` now.
+ClosedHow = Literal["released", "accepted", "discarded", "renewed", "unreadable"]
 DeliveryState = Literal["queued", "sending", "accepted", "held", "unknown", "parked", "rejected", "skipped"]
 
 
@@ -36,6 +39,7 @@ class Keys:
     their lane (#86); authority and id are "" for a block. held: journal ids of messages in our custody, with all their holds.
     waiting: keys of holds. merges: patient ids, for every pair with one of them. queued: deliveries whose bytes are wanted.
     open_for: (subject, now), for what is open about a patient: appointments that begin later, charges without an answer.
+    blocks: objects whose later messages wait behind a hold (domain.verdicts.Condition).
     """
 
     controls: set[tuple[str, str, bytes]] = field(default_factory=set)
@@ -48,6 +52,7 @@ class Keys:
     merges: set[int] = field(default_factory=set)
     queued: set[int] = field(default_factory=set)
     open_for: set[tuple[int, float]] = field(default_factory=set)
+    blocks: set[str] = field(default_factory=set)
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__slots__)
@@ -108,9 +113,22 @@ class QueuedBytes:
     body: bytes
 
 
+class ClosedHold(NamedTuple):
+    """The end of a hold. by, reason: the person who decided, and why; None where its condition cleared by itself."""
+
+    id: int
+    at: float
+    how: ClosedHow
+    by: str | None = None
+    reason: str | None = None
+
+
 @dataclass(slots=True)
 class State:
-    """What `load` found. A key with None was looked for and does not exist; one that is absent was not looked for."""
+    """What `load` found. A key with None was looked for and does not exist; one that is absent was not looked for.
+
+    accepted: of held messages, key and reason of each hold that a person has set aside; absent where there is none.
+    """
 
     controls: dict[tuple[str, str, bytes], Seen | None] = field(default_factory=dict)
     reused: set[tuple[str, str]] = field(default_factory=set)
@@ -126,6 +144,7 @@ class State:
     merges: dict[tuple[int, int], Merge] = field(default_factory=dict)
     queued: dict[int, QueuedBytes] = field(default_factory=dict)
     unanswered: dict[int, int] = field(default_factory=dict)  # subject -> charges that the PM has not answered
+    accepted: dict[int, tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
 
 def claim(state: State, appointment: Appointment) -> None:
@@ -178,14 +197,14 @@ class JournalRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class JournalUpdate:
-    """What a release made of a held message. subject: now that its patient is known."""
+    """What a release made of a held message. subject: now that its patient is known. None: as it was."""
 
     id: int
     state: MessageState
     subject: int | None
-    row: str
+    row: str | None
     reason: str
-    detail: str
+    detail: str | None
 
 
 class DeliveryRow(NamedTuple):
@@ -272,7 +291,10 @@ class AuditRow:
 
 @dataclass(slots=True)
 class Rows:
-    """Everything that one commit writes. Lists are in order; dictionaries hold the last value of each row."""
+    """Everything that one commit writes. Lists are in order; dictionaries hold the last value of each row.
+
+    cancelled: messages whose charges, as far as they are held, are cancelled after all other rows.
+    """
 
     journal: list[JournalRow] = field(default_factory=list)
     updates: list[JournalUpdate] = field(default_factory=list)
@@ -281,8 +303,9 @@ class Rows:
     appointments: dict[int, Appointment] = field(default_factory=dict)
     charges: list[tuple[Charge, int | None]] = field(default_factory=list)
     charge_updates: list[ChargeUpdate] = field(default_factory=list)
+    cancelled: list[int] = field(default_factory=list)
     holds: list[HoldRow] = field(default_factory=list)
-    closed_holds: list[tuple[int, float, str]] = field(default_factory=list)
+    closed_holds: list[ClosedHold] = field(default_factory=list)
     deliveries: list[DeliveryRow] = field(default_factory=list)
     marks: list[DeliveryMark] = field(default_factory=list)
     links: list[LinkMark] = field(default_factory=list)

@@ -15,8 +15,10 @@ from ophl7.domain.charge import Charge, counting
 from ophl7.domain.identifiers import Identifier, subject_of
 from ophl7.domain.merge import Merge, survivor_on
 from ophl7.domain.patient import Patient, Side
+from ophl7.engine.ids import Ids
 from ophl7.engine.storage import (
-    Counters,
+    ClosedHold,
+    ClosedHow,
     HeldMessage,
     HoldRow,
     Keys,
@@ -36,6 +38,7 @@ _LISTS: Final = (
     "aliases",
     "charges",
     "charge_updates",
+    "cancelled",
     "holds",
     "closed_holds",
     "deliveries",
@@ -58,6 +61,7 @@ _TABLES: Final = (
     "charges",
     "last",
     "held",
+    "accepted",
     "merges",
     "queued",
     "unanswered",
@@ -66,42 +70,6 @@ _TABLES: Final = (
 Mark = tuple[int, ...]
 K = TypeVar("K")
 V = TypeVar("V")
-
-
-class Ids:
-    """Row ids, given in memory so that children know their parents before the insert. A batch that fails leaves gaps."""
-
-    __slots__ = ("appointment", "charge", "delivery", "drift", "hold", "journal", "merge", "patient", "prefix")
-
-    def __init__(self, last: Counters) -> None:
-        self.journal = last.journal
-        self.patient = last.patient
-        self.appointment = last.appointment
-        self.charge = last.charge
-        self.hold = last.hold
-        self.delivery = last.delivery
-        self.drift = last.drift
-        self.merge = last.merge
-        self.prefix = last.prefix
-
-    def next(self, table: str) -> int:
-        """The next id of that table."""
-        value: int = getattr(self, table) + 1
-        setattr(self, table, value)
-        return value
-
-    def control_id(self, kind: str, number: int) -> str:
-        """Our MSH-10: unique to this database for ever, at most 20 characters (HL7 2.x ST(20))."""
-        return f"{self.prefix}{kind}{_base36(number)}"
-
-
-def _base36(number: int) -> str:
-    digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    text = ""
-    while number:
-        number, rest = divmod(number, 36)
-        text = digits[rest] + text
-    return text or "0"
 
 
 class UnitOfWork:
@@ -121,6 +89,7 @@ class UnitOfWork:
         self._by_key: dict[str, list[int]] = {}
         self._by_block: dict[str, list[int]] = {}
         self._by_message: dict[int, list[int]] = {}
+        self._cancelled: dict[int, None] = {}  # messages
         self._log: list[tuple[dict[Any, Any], Any, Any]] = []
         self._fresh: dict[tuple[int, Any], int] = {}  # writes of keys that were not there: (table, key) -> place in the log
         self._loaded = False
@@ -185,7 +154,7 @@ class UnitOfWork:
         for lane, members in loaded.lanes.items():
             state.lanes[lane] = tuple(sorted({*members, *state.lanes.get(lane, ())}))
         state.reused |= loaded.reused
-        closed = {number for number, _, _ in self.rows.closed_holds}
+        closed = {closed.id for closed in self.rows.closed_holds}
         for row in loaded.holds.values():
             if row.id not in state.holds and row.id not in closed:
                 state.holds[row.id] = row
@@ -248,7 +217,7 @@ class UnitOfWork:
         """
         counts: Charge | None = None
         for subject in self.subjects_of(match):
-            found = self.state.charges[subject, transaction_id]
+            found = self._alive(self.state.charges[subject, transaction_id])
             if found is None or found.message == self.current or (found.state == "held" and found.message > self.current):
                 continue
             counts = counting(counts, found)
@@ -323,7 +292,7 @@ class UnitOfWork:
         """Adds a ledger row; a live one is found by later messages of this batch."""
         if charge.transaction_id and charge.state in ("held", "sent"):
             place = (charge.subject, charge.transaction_id)
-            known = self.state.charges.get(place)
+            known = self._alive(self.state.charges.get(place))
             own = known is not None and (known.message, known.line) == (charge.message, charge.line)
             self.put(self.state.charges, place, charge if own else counting(known, charge))
         self.rows.charges.append((charge, delivery))
@@ -336,10 +305,27 @@ class UnitOfWork:
         self._index_hold(row)
         self.rows.holds.append(row)
 
-    def close_hold(self, row: HoldRow, at: float, how: str) -> None:
+    def close_hold(self, row: HoldRow, at: float, how: ClosedHow, by: str | None = None, reason: str | None = None) -> None:
         """The condition cleared, or a person decided. A hold made in this batch is closed in it all the same."""
-        self.rows.closed_holds.append((row.id, at, how))
+        self.rows.closed_holds.append(ClosedHold(row.id, at, how, by, reason))
         self.drop(self.state.holds, row.id)
+
+    def accept(self, row: HoldRow) -> None:
+        """A person sets this hold's condition aside, for its message and for good."""
+        self.put(self.state.accepted, row.message, (*self.accepted_of(row.message), (row.key, row.reason)))
+
+    def accepted_of(self, message: int) -> tuple[tuple[str, str], ...]:
+        """Key and reason of each condition that a person has set aside for a held message."""
+        return self.state.accepted.get(message, ())
+
+    def cancel_charges(self, message: int) -> None:
+        """The charges of a held message will never be sent: nobody is compared with them any more."""
+        self.put(self._cancelled, message, None)
+        self.rows.cancelled.append(message)
+
+    def _alive(self, charge: Charge | None) -> Charge | None:
+        """What a batch has loaded may have been cancelled in it."""
+        return None if charge is None or (charge.message in self._cancelled and charge.state == "held") else charge
 
     def holds_of(self, message: int) -> list[HoldRow]:
         """The open holds of one message, oldest first."""

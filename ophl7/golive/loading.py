@@ -14,6 +14,7 @@ from ophl7.clock import SystemClock
 from ophl7.domain.patient import Side
 from ophl7.domain.policy import Policy
 from ophl7.engine.arrival import collect_keys, read_arrival
+from ophl7.engine.ids import Ids
 from ophl7.engine.judging import Judge, describe
 from ophl7.engine.list_deciding import Found, ListDecider
 from ophl7.engine.lists import Difference, ListBook, ListProgress, ListRefusal
@@ -21,7 +22,7 @@ from ophl7.engine.ports import Clock
 from ophl7.engine.router import Router
 from ophl7.engine.runner import Runner, Watchdog
 from ophl7.engine.storage import AuditRow, Counters, Keys, Store
-from ophl7.engine.unit_of_work import Ids, UnitOfWork
+from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.errors import DatabaseLocked, ListUnusable, StoreAway
 from ophl7.extend.loading import load_parts
 from ophl7.golive.records import Record

@@ -13,6 +13,7 @@ from ophl7.domain.patient import Patient, Side
 from ophl7.engine.lists import ListProgress, ListRefusal
 from ophl7.engine.storage import (
     AuditRow,
+    ClosedHold,
     Counters,
     DeliveryMark,
     DeliveryRow,
@@ -47,7 +48,7 @@ class MemoryStore:
         self.appointments: dict[int, Appointment] = {}
         self.charges: dict[tuple[int, int], tuple[Charge, int | None]] = {}
         self.holds: dict[int, HoldRow] = {}
-        self.closed_holds: dict[int, tuple[HoldRow, float, str]] = {}
+        self.closed_holds: dict[int, tuple[HoldRow, ClosedHold]] = {}
         self.deliveries: dict[int, DeliveryRow] = {}
         self.marks: dict[int, DeliveryMark] = {}
         self.merges: dict[int, Merge] = {}
@@ -120,6 +121,9 @@ class MemoryStore:
             row = self.journal[number]
             state.held[number] = HeldMessage(number, row.peer, row.raw, row.start, row.end, row.received_at)
             state.holds.update({hold.id: hold for hold in self.holds.values() if hold.message == number})
+            ended = [hold for hold, closed in self.closed_holds.values() if hold.message == number and closed.how == "accepted"]
+            if ended:
+                state.accepted[number] = tuple((hold.key, hold.reason) for hold in sorted(ended, key=lambda hold: hold.id))
         return state
 
     def _seen(self, key: tuple[str, str, bytes], state: State) -> None:
@@ -188,7 +192,7 @@ class MemoryStore:
         subjects = {patient.subject for patient in state.patients.values()}
         subjects |= {subject_of(Identifier(*key)) for key, number in state.aliases.items() if number is None}
         blocks = {f"record:{subject}" for subject in subjects} | {f"charges:{lane}" for lane in (*state.lanes, *subjects)}
-        blocks |= {f"appointment:{reference}" for _, reference in keys.appointments}
+        blocks |= {f"appointment:{reference}" for _, reference in keys.appointments} | keys.blocks
         for row in self.holds.values():
             if row.key in waiting or (row.blocks and row.blocks in blocks):
                 state.holds[row.id] = row
@@ -208,7 +212,11 @@ class MemoryStore:
         for update in rows.updates:
             row = self.journal[update.id]
             self.journal[update.id] = row._replace(
-                state=update.state, subject=update.subject, row=update.row, reason=update.reason, detail=update.detail
+                state=update.state,
+                subject=update.subject if update.subject is not None else row.subject,
+                row=update.row if update.row is not None else row.row,
+                reason=update.reason,
+                detail=update.detail if update.detail is not None else row.detail,
             )
         self.appointments.update(rows.appointments)
         for charge, delivery in rows.charges:
@@ -222,10 +230,13 @@ class MemoryStore:
                     known[0]._replace(state=moved.state, subject=moved.subject),
                     moved.delivery,
                 )
+        for place, (charge, _) in self.charges.items():
+            if charge.message in rows.cancelled and charge.state == "held":
+                self.charges[place] = (charge._replace(state="cancelled"), None)
         self.holds.update({row.id: row for row in rows.holds})
-        for number, at, how in rows.closed_holds:
-            if number in self.holds:
-                self.closed_holds[number] = (self.holds.pop(number), at, how)
+        for closed in rows.closed_holds:
+            if closed.id in self.holds:
+                self.closed_holds[closed.id] = (self.holds.pop(closed.id), closed)
         self._commit_deliveries(rows)
         self.merges.update(rows.merges)
         self.links.update({one.destination: one.reachable for one in rows.links})

@@ -19,6 +19,7 @@ import aiosqlite
 from ophl7.domain.appointment import Appointment
 from ophl7.domain.charge import Charge
 from ophl7.domain.identifiers import Identifier
+from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient, Side
 from ophl7.engine.storage import DriftRow
 from ophl7.errors import StoreAway
@@ -28,6 +29,7 @@ from ophl7.store.statements import statements
 # How many steps of SQLite's machine pass between two looks at the clock: some 0.1 ms.
 _STEPS = 2000
 _HEAD = 16384  # as in reads.sql
+_UNSETTLED = "state IN ('queued', 'sending', 'held', 'unknown', 'parked')"  # word for word the index's: else it is not used
 
 
 Where = list[tuple[str, tuple[Any, ...]]]
@@ -151,6 +153,21 @@ class SqliteReader:
         rows = await self._list("charges", where, limit)
         return [(charge_from(tuple(row.values())), row["shown"], row["delivery"]) for row in rows]
 
+    async def merges(
+        self,
+        *,
+        patients: Collection[int] | None = None,
+        state: str | None = None,
+        before: int | None = None,
+        limit: int = 50,
+    ) -> Sequence[Merge]:
+        """Both halves of each merge, newest first."""
+        where = _where(before, state=state)
+        if patients is not None:
+            places = _places(len(patients))
+            where.append((f"(retired IN ({places}) OR survivor IN ({places}))", (*patients, *patients)))
+        return [Merge(*row.values()) for row in await self._list("merges", where, limit)]
+
     # -- what waits, what was not taken, who did what -----------------------------------------------------------------
 
     async def holds(
@@ -158,6 +175,11 @@ class SqliteReader:
     ) -> Sequence[Row]:
         """The open ones, newest first."""
         return await self._list("holds", [("closed_at IS NULL", ()), *_where(before, peer=peer, message=message)], limit)
+
+    async def hold(self, number: int) -> Row | None:
+        """One of them, open or closed."""
+        rows = await self._read(self._sql["hold"], (number,))
+        return rows[0] if rows else None
 
     async def custody(self, message: int) -> Sequence[Row]:
         """All that a message had, oldest first."""
@@ -185,7 +207,10 @@ class SqliteReader:
         limit: int = 50,
     ) -> Sequence[Row]:
         """The outbox, newest first."""
-        return await self._list("deliveries", _where(before, destination=destination, state=state, message=message), limit)
+        where = _where(before, destination=destination, state=None if state == "open" else state, message=message)
+        if state == "open":
+            where.append((_UNSETTLED, ()))
+        return await self._list("deliveries", where, limit)
 
     async def audit(self, *, before: int | None = None, limit: int = 50) -> Sequence[Row]:
         """Who did what, newest first."""

@@ -40,7 +40,7 @@ class Loader:
             self._charges(keys.charges, state)
         if keys.last:
             self._last(keys.last, state)
-        if holds and (identifiers or keys.appointments or keys.waiting):
+        if holds and (identifiers or keys.appointments or keys.waiting or keys.blocks):
             self._holds(identifiers, keys, state)
         if keys.merges:
             self._merges(keys.merges, state)
@@ -153,7 +153,7 @@ class Loader:
         subjects |= {subject_of(Identifier(*key)) for key, number in state.aliases.items() if number is None}
         blocks = {f"record:{subject}" for subject in subjects}
         blocks |= {f"charges:{lane}" for lane in (*state.lanes, *subjects)}
-        blocks |= {f"appointment:{reference}" for _, reference in keys.appointments}
+        blocks |= {f"appointment:{reference}" for _, reference in keys.appointments} | keys.blocks
         if waiting:
             self._take_holds("open_holds_by_key", waiting, state)
         if blocks:
@@ -184,6 +184,8 @@ class Loader:
         for number, peer, raw, start, end, received_at in self._rows("held", messages):
             state.held[number] = HeldMessage(number, peer, raw, start, end, received_at)
         self._take_holds("open_holds_by_message", messages, state)
+        for number, key, reason in self._rows("accepted_of_message", messages):
+            state.accepted[number] = (*state.accepted.get(number, ()), (key, reason))
 
     def _take_holds(self, name: str, keys: Collection[Any], state: State) -> None:
         for row in self._rows(name, keys):

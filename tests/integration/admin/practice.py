@@ -16,9 +16,13 @@ from ophl7.admin.ports import Face, Reads
 from ophl7.domain.appointment import Appointment, Progress, Resource, Status
 from ophl7.domain.charge import Charge, ChargeState
 from ophl7.domain.identifiers import Identifier, subject_of, subject_of_block
+from ophl7.domain.merge import Merge, MergeState
 from ophl7.domain.patient import Patient, Side
+from ophl7.engine.acts import Act, Done, NotDone
 from ophl7.engine.storage import (
     AuditRow,
+    ClosedHold,
+    ClosedHow,
     DeliveryMark,
     DeliveryRow,
     DeliveryState,
@@ -184,6 +188,16 @@ class Practice:
         self.rows.holds.append(HoldRow(number, message, key, "record:1", "the patient is not known", NOON, peer))
         return number
 
+    def close_hold(self, number: int, how: ClosedHow, by: str | None, reason: str | None) -> None:
+        self.rows.closed_holds.append(ClosedHold(number, NOON + 60, how, by, reason))
+
+    def merge(
+        self, retired: Patient, survivor: Patient, state: MergeState, pm: float | None = None, emr: float | None = None
+    ) -> int:
+        number = self._next("merge")
+        self.rows.merges[number] = Merge(number, retired.id, survivor.id, pm, emr, state, 1)
+        return number
+
     def drift(self, message: int, patient: Patient) -> int:
         number = self._next("drift")
         self.rows.drift.append(DriftRow(number, message, patient.id, "emr", "PID-11", "1 New St", "2 Old St", "#5", NOON))
@@ -218,15 +232,26 @@ LINK: Mapping[str, Any] = {
 
 @dataclass
 class Desk:
-    """What the face was handed, and a client that holds the token. audited: (actor, action, target, reason)."""
+    """What the face was handed, and a client that holds the token. audited: (actor, action, target, reason).
+
+    acts: what people ordered; outcome: what came of it.
+    """
 
     reads: Reads
     audited: list[tuple[str, str, str, str]] = field(default_factory=list)
     explicit: bool = True
+    acts: list[Act] = field(default_factory=list)
+    outcome: Done | NotDone | Exception = field(default_factory=lambda: Done(NOON + 60, "accepted", "accepted", (), 2))
     ready: tuple[int, dict[str, Any]] = (200, {"ready": True, "checks": {"store": {"ok": True, "reason": None}}})
 
     async def audit(self, actor: str, action: str, target: str, reason: str) -> None:
         self.audited.append((actor, action, target, reason))
+
+    async def act(self, act: Act) -> Done | NotDone:
+        self.acts.append(act)
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
 
     def face(self) -> Face:
         return Face(
@@ -238,6 +263,7 @@ class Desk:
             exposition=lambda: (b"ophl7_build_info 1\n", "text/plain; version=0.0.4; charset=utf-8"),
             links=lambda: [dict(LINK)],
             audit=self.audit,
+            act=self.act,
             routes=lambda: [{"event": "ADT^A08", "handlers": ["patient"]}],
             plugins=lambda: [{"name": "patient_authority"}],
             zone=ZONE,
@@ -253,6 +279,10 @@ class Desk:
     async def get(self, path: str, **query: str | int) -> httpx.Response:
         async with self.client() as client:
             return await client.get(path, params=query or None)
+
+    async def post(self, path: str, body: object) -> httpx.Response:
+        async with self.client() as client:
+            return await client.post(f"/api/v1{path}", json=body)
 
     async def items(self, path: str, **query: str | int) -> list[dict[str, Any]]:
         answer = await self.get(f"/api/v1{path}", **query)

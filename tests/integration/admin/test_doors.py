@@ -9,40 +9,50 @@ from starlette.routing import Route
 
 from ophl7.admin.api import CALLS, PREFIX
 from ophl7.admin.app import make_app
+from ophl7.admin.calls import Deed
 from ophl7.admin.guard import COOKIE, Guard
 from ophl7.errors import StoreAway
 from tests.integration.admin.practice import ANNA, TOKEN, Desk, Practice, adt
 
 OPEN = ["/healthz", "/readyz", "/metrics"]
-CLOSED = [PREFIX + call.path.replace("{id}", "1").replace("{identifier}", "7050") for call in CALLS]
+CLOSED = [
+    (
+        "POST" if isinstance(call, Deed) else "GET",
+        PREFIX + call.path.replace("{id}", "1").replace("{identifier}", "7050"),
+    )
+    for call in CALLS
+]
+WHY = {"reason": "the mother was called"}
 HERE, ALSO_HERE, MAPPED, ELSEWHERE = "127.0.0.1", "::1", "::ffff:127.0.0.1", "192.0.2.7"
 
 
 @pytest.fixture
 async def filled(practice: Practice) -> None:
-    practice.message(adt(), subject=practice.patient(ANNA).subject)
+    practice.hold(practice.message(adt(), subject=practice.patient(ANNA).subject))
     await practice.commit()
 
 
 @pytest.mark.usefixtures("filled")
-@pytest.mark.parametrize("path", CLOSED)
+@pytest.mark.parametrize(("method", "path"), CLOSED)
 @pytest.mark.parametrize("token", [None, "", "wrong", TOKEN + " ", TOKEN[:-1], "tökén"])
-async def test_no_call_answers_without_the_token(desk: Desk, path: str, token: str | None) -> None:
+async def test_no_call_answers_without_the_token(desk: Desk, method: str, path: str, token: str | None) -> None:
     given = [(b"Authorization", f"Bearer {token}".encode())] if token is not None else []
     async with desk.client(token=None) as client:
-        answer = await client.get(path, headers=given)
+        answer = await client.request(method, path, headers=given, json=WHY if method == "POST" else None)
     wanted = 200 if token == TOKEN + " " else 401  # a blank at the end is no part of the header's value
     assert answer.status_code == wanted
     if wanted == 401:
         assert answer.headers["www-authenticate"].startswith("Bearer")
         assert answer.headers["content-type"] == "application/problem+json"
         assert desk.audited == []
+        assert desk.acts == []
 
 
 @pytest.mark.usefixtures("filled")
-@pytest.mark.parametrize("path", CLOSED)
-async def test_every_call_answers_with_the_token(desk: Desk, path: str) -> None:
-    assert (await desk.get(path)).status_code == 200
+@pytest.mark.parametrize(("method", "path"), CLOSED)
+async def test_every_call_answers_with_the_token(desk: Desk, method: str, path: str) -> None:
+    async with desk.client() as client:
+        assert (await client.request(method, path, json=WHY if method == "POST" else None)).status_code == 200
 
 
 @pytest.mark.parametrize("scheme", ["Basic", "Token", "bearerx"])
@@ -150,7 +160,7 @@ async def test_every_answer_carries_the_security_headers(desk: Desk, path: str) 
     assert answer.headers["cache-control"] == "no-store"
     assert "default-src 'self'" in answer.headers["content-security-policy"]
     assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
-    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["referrer-policy"] == "same-origin"
 
 
 async def test_a_fault_of_ours_is_a_problem_document_with_the_same_headers(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,9 +212,11 @@ async def test_no_problem_quotes_what_was_asked_for(desk: Desk, name: str) -> No
 async def test_every_route_below_the_api_is_guarded(desk: Desk) -> None:
     """Whatever is added to the routes must refuse somebody without a token."""
     app = make_app(desk.face())
-    paths = [route.path for route in app.routes if isinstance(route, Route)]
     async with desk.client(token=None) as client:
-        for path in paths:
-            asked = re.sub(r"\{[^}]*\}", "1", path)
-            if asked not in {*OPEN, "/openapi.json", "/style.css"}:
-                assert (await client.get(asked)).status_code == 401, path
+        for route in app.routes:
+            assert isinstance(route, Route)
+            asked = re.sub(r"\{[^}]*\}", "1", route.path)
+            for method in (route.methods or set()) - {"HEAD"}:
+                if asked not in {*OPEN, "/openapi.json", "/style.css"}:
+                    form = {"reason": "so"} if method == "POST" else None
+                    assert (await client.request(method, asked, data=form)).status_code == 401, route.path

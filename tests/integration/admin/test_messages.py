@@ -8,6 +8,7 @@ from contextlib import closing
 import pytest
 
 from ophl7.domain.identifiers import Identifier, subject_of
+from ophl7.engine.storage import ClosedHold
 from ophl7.errors import StoreAway
 from tests.integration.admin.practice import ANNA, BOB, NOON, Desk, Practice, adt, dft, verdicts
 
@@ -148,9 +149,10 @@ async def test_an_opened_message_shows_segments_verdicts_and_answer_and_is_audit
         ["patient.update", "PID-11", "strip", "#5", "W01", "fields not taken"],
         ["message.deliver", "", "apply"],
         warnings=[["#5", "W01", "fields not taken"]],
-        waits_for=["patient:PM:7050"],
     )
     practice.message(adt(), detail=detail)
+    practice.close_hold(practice.hold(1, "payment:T1"), "accepted", "somebody", "so")
+    practice.hold(1)
     await practice.commit()
     opened = (await desk.get("/api/v1/messages/1")).json()
     assert opened["segments"][2] == {
@@ -170,7 +172,7 @@ async def test_an_opened_message_shows_segments_verdicts_and_answer_and_is_audit
         {"change": "message.deliver", "path": "", "outcome": "apply", "row": "", "code": "", "text": ""},
     ]
     assert opened["warnings"] == [{"row": "#5", "code": "W01", "text": "fields not taken"}]
-    assert opened["waits_for"] == ["patient:PM:7050"]
+    assert opened["waits_for"] == ["patient:PM:7050"], "what a person has set aside is not waited for"
     assert opened["answer"] == "MSH|^~\\&|OPHL7|||||ACK|A1|P|2.5\rMSA|AA|C1\r"
     assert "HUSH" not in str(opened)
     assert desk.audited == [("api 127.0.0.1", "view-message", "message 1", "")]
@@ -221,7 +223,7 @@ async def test_an_unknown_number_is_404_and_audits_nothing(practice: Practice, d
 async def test_the_way_of_a_message_is_told_in_the_order_of_time(practice: Practice, desk: Desk) -> None:
     number = practice.message(dft("7050", "C1"), peer="emr", event="DFT^P03", reason="released", row="#43")
     hold = practice.hold(number)
-    practice.rows.closed_holds.append((hold, NOON + 4, "released"))
+    practice.rows.closed_holds.append(ClosedHold(hold, NOON + 4, "released"))
     delivery = practice.delivery(number, "accepted", "pm")
     practice.charge(number, 1, delivery=delivery, line=0)
     await practice.commit()

@@ -9,10 +9,10 @@ import pytest
 from starlette.routing import Route
 
 from ophl7.admin.app import make_app
-from tests.integration.admin.practice import ANNA, NOON, Desk, Practice, adt, dft, verdicts
+from tests.integration.admin.practice import ANNA, BOB, NOON, Desk, Practice, adt, dft, verdicts
 
 # For browsers, or the description itself.
-NOT_DESCRIBED = {"/", "/style.css", "/openapi.json"}
+NOT_DESCRIBED = {"/", "/style.css", "/openapi.json", "/holds/{id}/{verb}"}
 TYPES: dict[str, tuple[type, ...]] = {
     "integer": (int,),
     "number": (int, float),
@@ -34,6 +34,7 @@ async def document(practice: Practice, desk: Desk) -> dict[str, Any]:
     practice.charge(number, anna.subject)
     practice.hold(number)
     practice.drift(number, anna)
+    practice.merge(practice.patient(BOB), anna, "one_sided", pm=NOON)
     practice.delivery(number)
     practice.delivery(number, "held")
     practice.audit("start")
@@ -44,17 +45,21 @@ async def document(practice: Practice, desk: Desk) -> dict[str, Any]:
 
 async def test_every_route_is_described_and_everything_described_is_a_route(document: dict[str, Any], desk: Desk) -> None:
     routes = [route for route in make_app(desk.face()).routes if isinstance(route, Route)]
-    served = {(re.sub(r":\w+\}", "}", route.path), "get") for route in routes if route.path not in NOT_DESCRIBED}
+    served = {
+        (re.sub(r":\w+\}", "}", route.path), method.lower())
+        for route in routes
+        if route.path not in NOT_DESCRIBED
+        for method in (route.methods or set()) - {"HEAD"}
+    }
     assert {(path, method) for path, methods in document["paths"].items() for method in methods} == served
-    assert all((route.methods or set()) <= {"GET", "HEAD"} for route in routes)
 
 
 async def test_every_parameter_described_is_taken_and_no_other(document: dict[str, Any], desk: Desk) -> None:
     good = {"since": "2026-11-23", "until": "2026-11-23", "date": "2026-11-23", "type": "ADT", "limit": "5"}
     for path, methods in document["paths"].items():
-        asked = [one for one in methods["get"].get("parameters", ()) if one["in"] == "query"]
-        if not path.startswith("/api/v1"):
+        if not path.startswith("/api/v1") or "get" not in methods:
             continue
+        asked = [one for one in methods["get"].get("parameters", ()) if one["in"] == "query"]
         address = path.replace("{id}", "1").replace("{identifier}", "7050")
         for one in asked:
             for value in one["schema"].get("enum", [good.get(one["name"], "1")]):
@@ -65,13 +70,29 @@ async def test_every_parameter_described_is_taken_and_no_other(document: dict[st
 
 
 async def test_every_answer_is_as_described(document: dict[str, Any], desk: Desk) -> None:
-    for path, methods in document["paths"].items():
-        (content,) = methods["get"]["responses"]["200"]["content"].items()
-        answer = await desk.get(path.replace("{id}", "1").replace("{identifier}", "7050"))
+    for path, ((method, operation),) in ((path, methods.items()) for path, methods in document["paths"].items()):
+        (content,) = operation["responses"]["200"]["content"].items()
+        body = {"reason": "the mother was called"} if method == "post" else None
+        async with desk.client() as client:
+            answer = await client.request(method, path.replace("{id}", "1").replace("{identifier}", "7050"), json=body)
         assert answer.headers["content-type"].split(";")[0] == content[0], path
         if content[0] == "application/json" and "schema" in content[1]:
             assert faults(answer.json(), content[1]["schema"], path) == []
             assert "items" not in answer.json() or answer.json()["items"], f"{path} had nothing to look at"
+
+
+async def test_a_body_described_is_taken_and_nothing_more(document: dict[str, Any], desk: Desk) -> None:
+    for path, methods in document["paths"].items():
+        if "post" not in methods:
+            continue
+        schema = methods["post"]["requestBody"]["content"]["application/json"]["schema"]
+        address = path.removeprefix("/api/v1").replace("{id}", "1")
+        good = {name: "x" * one["maxLength"] for name, one in schema["properties"].items()}
+        assert (await desk.post(address, good)).status_code == 200
+        for name in schema["required"]:
+            assert (await desk.post(address, {**good, name: good[name] + "x"})).status_code == 422
+            assert (await desk.post(address, {key: one for key, one in good.items() if key != name})).status_code == 422
+        assert (await desk.post(address, {**good, "more": "x"})).status_code == 422
 
 
 async def test_a_problem_is_as_described(document: dict[str, Any], desk: Desk) -> None:

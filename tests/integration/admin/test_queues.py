@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ophl7.domain.identifiers import Identifier
 from ophl7.engine.storage import DeliveryState
 from tests.integration.admin.practice import ANNA, BOB, LINK, NOON, Desk, Practice, adt
 
@@ -16,7 +17,7 @@ async def test_a_hold_carries_the_names_that_others_rely_on_until_it_is_closed(p
     message = practice.message(adt(), peer="emr", state="held")
     closed = practice.hold(message, "handler:patient")
     practice.hold(message)
-    practice.rows.closed_holds.append((closed, NOON, "released"))
+    practice.close_hold(closed, "released", None, None)
     await practice.commit()
     assert await desk.items("/holds") == [
         {
@@ -95,6 +96,26 @@ async def test_deliveries_are_found_by_destination_and_state(practice: Practice,
     assert [item["id"] for item in await desk.items("/deliveries", message=2)] == [2]
 
 
+async def test_whatever_is_not_settled_is_found_at_once(practice: Practice, desk: Desk) -> None:
+    message = practice.message(adt())
+    states: tuple[DeliveryState, ...] = (
+        "queued",
+        "sending",
+        "accepted",
+        "held",
+        "unknown",
+        "parked",
+        "rejected",
+        "skipped",
+    )
+    for state in states:
+        practice.delivery(message, state)
+    await practice.commit()
+    found = [item["state"] for item in await desk.items("/deliveries", state="open")]
+    assert found == ["parked", "unknown", "held", "sending", "queued"]
+    assert await desk.items("/deliveries", state="open", destination="pm") == []
+
+
 async def test_the_audit_says_who_did_what(practice: Practice, desk: Desk) -> None:
     practice.audit("view-message")
     practice.audit("view-raw")
@@ -122,7 +143,7 @@ async def test_how_the_house_is_put_together_is_shown(desk: Desk, path: str, ite
     assert (await desk.get(f"/api/v1{path}")).json() == {"items": items, "next": None}
 
 
-LISTS = ["/messages", "/appointments", "/charges", "/holds", "/drift", "/deliveries", "/audit"]
+LISTS = ["/messages", "/appointments", "/charges", "/holds", "/merges", "/drift", "/deliveries", "/audit"]
 TOTAL = 23
 
 
@@ -133,6 +154,7 @@ async def fill(practice: Practice) -> None:
         practice.appointment(anna, NOON)
         practice.charge(message, anna.subject)
         practice.hold(message)
+        practice.merge(practice.patient(Identifier("PM", f"M{message}", "MR")), anna, "one_sided")
         practice.drift(message, anna)
         practice.delivery(message)
         practice.audit("view-raw")

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ophl7.domain.identifiers import subject_of
+from ophl7.engine import unit_of_work
+from ophl7.engine.ids import Ids
 from ophl7.engine.storage import Counters, DriftRow, HeldMessage, Keys, Rows, Seen
-from ophl7.engine.unit_of_work import Ids, UnitOfWork
+from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.store.memory import MemoryStore
 from tests.unit.store.records import appointment, charge, drift, hold, ident, journal, patient, registered
 
@@ -31,6 +33,8 @@ def operations() -> st.SearchStrategy[Operation]:
         "add_charge": st.tuples(NUMBERS, st.sampled_from(["held", "sent", "rejected"]), st.sampled_from(["", "T1", "T2"])),
         "add_hold": st.tuples(NUMBERS, st.sampled_from(["", "charges:1"])),
         "close_hold": st.tuples(st.integers(0, 9)),
+        "accept": st.tuples(st.integers(0, 9)),
+        "cancel": st.tuples(NUMBERS),
         "remember": st.tuples(st.sampled_from(["C1", "C2"])),
         "remember_last": st.tuples(NUMBERS),
         "drift": st.tuples(NUMBERS),
@@ -98,6 +102,14 @@ class Batch:
         if holds:
             self.uow.close_hold(self.uow.state.holds[holds[place % len(holds)]], 1.0, "released")
 
+    async def accept(self, place: int) -> None:
+        holds = sorted(self.uow.state.holds)
+        if holds:
+            self.uow.accept(self.uow.state.holds[holds[place % len(holds)]])
+
+    async def cancel(self, message: int) -> None:
+        self.uow.cancel_charges(message)
+
     async def remember(self, control: str) -> None:
         self.uow.remember("pm", control, b"d", Seen(self.serial, b"d", 1.0, True, "AA", b""))
 
@@ -122,6 +134,7 @@ class Batch:
         everybody = {lane: {one.id for one in uow.members_of(lane)} for lane in state.lanes}
         seen["lanes"] = {lane: members for lane, members in everybody.items() if members}
         seen |= {f"rows.{name}": deepcopy(getattr(uow.rows, name)) for name in Rows.__slots__}
+        seen["cancelled"] = dict(uow._cancelled)
         seen["by key"] = {row.key: uow.waiting_for(row.key) for row in state.holds.values()}
         seen["by block"] = uow.blocking("charges:1")
         seen["by message"] = {row.message: uow.holds_of(row.message) for row in state.holds.values()}
@@ -182,9 +195,9 @@ def test_a_read_never_overwrites_what_the_batch_has_written(written: list[Operat
         before = batch.look()
         await batch.fetch(people, {"A", "B", "C"}, {1, 2, 3})
         after = batch.look()
-        for table in ("aliases", "patients", "appointments", "appointment_rows", "charges", "last", "controls", "held"):
+        for table in unit_of_work._TABLES:
             assert before[table].items() <= after[table].items()
-        closed = {number for number, _, _ in batch.uow.rows.closed_holds}
+        closed = {closed.id for closed in batch.uow.rows.closed_holds}
         assert closed.isdisjoint(after["holds"])
         for lane, members in after["lanes"].items():
             assert {batch.uow.state.patients[number].lane for number in members} == {lane}

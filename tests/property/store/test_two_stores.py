@@ -16,7 +16,16 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from ophl7.domain.identifiers import Identifier, subject_of
 from ophl7.domain.merge import Merge, MergeState
 from ophl7.domain.patient import Patient, Side
-from ophl7.engine.storage import ChargeUpdate, JournalUpdate, Keys, Rendering, Rows, Store
+from ophl7.engine.storage import (
+    ChargeUpdate,
+    ClosedHold,
+    ClosedHow,
+    JournalUpdate,
+    Keys,
+    Rendering,
+    Rows,
+    Store,
+)
 from ophl7.errors import StoreRefused
 from ophl7.store.memory import MemoryStore
 from ophl7.store.sqlite import SqliteStore
@@ -172,8 +181,21 @@ class Stores(RuleBasedStateMachine):
         number = data.draw(st.sampled_from(self.holds))
         self.holds.remove(number)
         message = self.memory.holds[number].message
-        update = JournalUpdate(message, "accepted", data.draw(st.none() | subjects()), "#40", "released", "{}")
-        self.commit(Rows(closed_holds=[(number, 5.0, "released")], updates=[update]))
+        said = data.draw(st.none() | st.just("#40")), "released", data.draw(st.none() | st.just("{}"))
+        update = JournalUpdate(message, "accepted", data.draw(st.none() | subjects()), *said)
+        how: ClosedHow = data.draw(st.sampled_from(["released", "accepted"]))
+        closed = ClosedHold(number, 5.0, how, data.draw(st.none() | st.just("somebody")), "so")
+        self.commit(Rows(closed_holds=[closed], updates=[update]))
+        state = self.run(self.memory.load(Keys(held={message}), small=True))
+        assert state == self.run(self.sqlite.load(Keys(held={message}), small=True))
+        assert (message in state.accepted) == (how == "accepted")
+
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        """Of a message some of whose charges are held, sent or refused."""
+        if self.memory.charges:
+            message, _ = data.draw(st.sampled_from(sorted(self.memory.charges)))
+            self.commit(Rows(cancelled=[message]))
 
     @rule(data=st.data(), state=st.sampled_from(["accepted", "queued", "parked", "held", "skipped"]))
     def settle(self, data: st.DataObject, state: str) -> None:

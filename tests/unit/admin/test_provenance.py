@@ -5,7 +5,7 @@ from __future__ import annotations
 from ophl7.admin.provenance import provenance
 from ophl7.domain.changes import Deliver, SetField
 from ophl7.domain.identifiers import NOBODY
-from ophl7.domain.verdicts import apply, hold, strip
+from ophl7.domain.verdicts import apply, strip
 from ophl7.engine.custody import detail
 from ophl7.engine.ruling import Ruling
 from ophl7.kit import Match
@@ -16,7 +16,6 @@ def test_what_the_engine_writes_is_what_is_read() -> None:
     ruling.add(SetField("PID-11", "1 New St", "2 Old St"), [strip("#5", "the sender does not own it")])
     ruling.add(SetField("PID-13", "1", None), [apply("#4")])
     ruling.add(Deliver("emr", "record"), ())
-    ruling.note(hold("#43", "patient:PM:7050", "the patient is not known yet"))
     read = provenance(detail(ruling, ()))
     assert [(line["change"], line["path"], line["outcome"], line["row"], line["code"]) for line in read["verdicts"]] == [
         ("patient.field", "PID-11", "strip", "#5", "W01"),
@@ -24,8 +23,7 @@ def test_what_the_engine_writes_is_what_is_read() -> None:
         ("message.deliver", "", "apply", "", ""),
     ]
     assert read["warnings"] == [{"row": "#5", "code": "W01", "text": "the sender does not own it"}]
-    assert read["waits_for"] == ["patient:PM:7050"]
 
 
 def test_a_message_that_was_never_judged_has_nothing_to_tell() -> None:
-    assert provenance("") == {"verdicts": [], "warnings": [], "waits_for": []}
+    assert provenance("") == {"verdicts": [], "warnings": []}

@@ -6,14 +6,19 @@ import asyncio
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from ophl7.domain.patient import Side
 from ophl7.domain.policy import PeerPolicy, Policy
+from ophl7.engine.acts import Act, Done, NotDone, Verb
+from ophl7.engine.custody import Custody
 from ophl7.engine.deciding import Decider, Decision
+from ophl7.engine.ids import Ids
 from ophl7.engine.intake import Engine
 from ophl7.engine.judging import Judge
+from ophl7.engine.people import People
 from ophl7.engine.ports import Damage, Envelope
 from ophl7.engine.router import Router
 from ophl7.engine.runner import Runner, Watchdog
@@ -30,7 +35,6 @@ from ophl7.engine.storage import (
     State,
     Store,
 )
-from ophl7.engine.unit_of_work import Ids
 from ophl7.errors import StoreRefused
 from ophl7.extend.loading import load_parts
 from ophl7.kit import RegisteredHandler, RegisteredRule
@@ -243,11 +247,14 @@ class Desk:
         self.watchdog = Watchdog(5.0)
         self.back: list[str] = []
         self.engine: Engine
+        self.people: People
         self._task: asyncio.Task[None]
 
     async def __aenter__(self) -> Self:
         ids = Ids(await self.store.open())
-        decider = Decider(Judge(self.router, self.policy, Runner(self.watchdog)), self.policy, self.clock.now, self.seen.freeze)
+        judge = Judge(self.router, self.policy, Runner(self.watchdog))
+        decider = Decider(judge, self.policy, self.clock.now, self.seen.freeze)
+        self.people = People(Custody(judge, self.policy, self.seen.freeze), self.policy, self.clock.now)
         self.engine = Engine(self.store, decider, self.policy, self.clock, ids, self.seen, self.seen)
 
         async def back() -> None:
@@ -291,6 +298,19 @@ class Desk:
         for peer, message in messages:
             assert self.offer(peer, message)
         await self.settled()
+
+    async def act(self, verb: Verb, control_id: str, key: str = "", *, hold: int = 0) -> Done | NotDone:
+        """A person's decision about the message with that MSH-10: on the hold whose key begins so, or on that number."""
+        message = self.journal(control_id).id
+        if not hold:
+            (hold,) = [row.id for row in self.memory.holds.values() if row.message == message and row.key.startswith(key)]
+        act = Act(verb, hold, message, "somebody", "it was looked at")
+        return await self.engine.perform(partial(self.people.carry_out, act=act))
+
+    def waits_for(self, control_id: str) -> list[str]:
+        """The keys of that message's open holds, oldest first."""
+        message = self.journal(control_id).id
+        return [row.key for _, row in sorted(self.memory.holds.items()) if row.message == message]
 
     @property
     def memory(self) -> MemoryStore:

@@ -22,7 +22,7 @@ async def test_held_charges_and_bookings_leave_in_the_commit_of_the_registration
         assert desk.states == ["accepted"] * 4
         assert desk.delivered == ["P1", "D1", "D2", "S1"]
         assert desk.memory.holds == {}
-        assert {how for _, _, how in desk.memory.closed_holds.values()} == {"released"}
+        assert {closed.how for _, closed in desk.memory.closed_holds.values()} == {"released"}
         assert desk.seen.decisions[-1].released == 3
 
 

@@ -8,11 +8,14 @@ from collections.abc import Sequence
 import pytest
 
 from ophl7.engine import intake
+from ophl7.engine.asked import Work
 from ophl7.engine.deciding import Decision
 from ophl7.engine.storage import AuditRow, DeliveryMark
+from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.errors import StoreAway, StoreRefused
 from ophl7.kit import Change, Context, Handlers, RegisteredRule, Rules, Segment, Verdict
 from tests.unit.engine.desk import Desk, Line, ScriptedStore, adt, dft, ft1, message, msa, msh
+from tests.unit.store.records import drift
 
 
 @pytest.fixture(autouse=True)
@@ -177,21 +180,88 @@ async def test_a_doubt_never_goes_before_a_message() -> None:
         assert (store.probes, desk.lines["pm"].codes) == (1, ["AA"])
 
 
-async def test_a_store_that_goes_away_in_the_middle_keeps_marks_and_audit_and_writes_them_when_it_is_back() -> None:
+async def look(uow: UnitOfWork) -> str:
+    """What a person asks for: here no more than an audit row."""
+    uow.rows.audit.append(AuditRow(1.0, "operator", "look", "message 1", "asked"))
+    return "seen"
+
+
+async def with_a_message(desk: Desk, *work: Work[object]) -> list[object]:
+    """One batch of a message and these requests; what came of each, exceptions too."""
+    await asyncio.sleep(0)  # the loop waits
+    asked = [asyncio.create_task(desk.engine.perform(one)) for one in work]
+    desk.offer("pm", adt("C1"))  # wakes the loop, after the tasks that were made before
+    return await asyncio.gather(*asked, return_exceptions=True)
+
+
+async def test_a_store_that_goes_away_in_the_middle_keeps_marks_and_writes_them_when_it_is_back() -> None:
     store = ScriptedStore()
     async with Desk(store=store) as desk:
         await desk.send("pm", adt("C1"))
         store.faults = [StoreAway()]
-        written = asyncio.create_task(desk.engine.audit(AuditRow(1.0, "operator", "look", "message 1", "asked")))
         desk.engine.mark(mark())
         desk.offer("pm", adt("C2", ids="2^^^PM^MR"))
         await desk.settled()
-        await written
         assert desk.lines["pm"].abandoned == 1
         assert desk.seen.marks == [mark()]
         assert desk.memory.marks[1].state == "accepted"
-        assert len(desk.memory.audit) == 1
         assert desk.memory.journal.keys() == {1}
+
+
+async def test_what_a_person_asked_for_fails_with_the_store_and_is_not_done_later() -> None:
+    store = ScriptedStore()
+    store.gate = asyncio.Event()
+    async with Desk(store=store) as desk:
+        first = asyncio.create_task(desk.engine.perform(look))
+        await store.reached.wait()
+        second = asyncio.create_task(desk.engine.perform(look))  # waits for the next batch
+        await asyncio.sleep(0)
+        store.inner.away = "the disk is gone"
+        store.gate.set()
+        for asked in (first, second):
+            with pytest.raises(StoreAway):
+                await asked
+        with pytest.raises(StoreAway):
+            await desk.engine.perform(look)
+        store.inner.away = None
+        await until(lambda: desk.seen.back == 1)
+        assert await desk.engine.perform(look) == "seen"
+        assert len(desk.memory.audit) == 1
+
+
+async def test_what_a_person_asked_for_is_undone_alone_and_the_batch_goes_on() -> None:
+    async def fail(uow: UnitOfWork) -> None:
+        await look(uow)
+        raise ZeroDivisionError
+
+    async with Desk() as desk:
+        outcomes = await with_a_message(desk, look, fail, look)
+        assert [type(one) for one in outcomes] == [str, ZeroDivisionError, str]
+        assert desk.memory.commits == 1
+        assert len(desk.memory.audit) == 2
+        assert desk.states == ["accepted"]
+
+
+async def test_rows_that_the_database_refuses_are_told_to_whoever_asked_and_to_nobody_else() -> None:
+    async def poison(uow: UnitOfWork) -> None:
+        uow.rows.drift.append(drift(1))
+        uow.rows.drift.append(drift(1))
+
+    async with Desk() as desk:
+        outcomes = await with_a_message(desk, look, poison, look)
+        assert [type(one) for one in outcomes] == [str, StoreRefused, str]
+        assert len(desk.memory.audit) == 2
+        assert desk.states == ["accepted"]
+
+
+async def test_a_store_that_goes_away_between_two_requests_fails_the_rest() -> None:
+    store = ScriptedStore()
+    # The batch is refused; then the marks alone, C1 alone, the first request alone, and the second meets a store that is away.
+    store.faults = [StoreRefused(), None, None, None, StoreAway()]
+    async with Desk(store=store) as desk:
+        outcomes = await with_a_message(desk, look, look, look)
+        assert [type(one) for one in outcomes] == [str, StoreAway, StoreAway]
+        assert len(desk.memory.audit) == 1
 
 
 async def test_a_store_that_goes_away_while_messages_are_judged_one_by_one_silences_the_rest() -> None:
@@ -245,17 +315,32 @@ async def test_nothing_is_taken_while_a_reason_forbids_it() -> None:
         assert desk.engine.waiting == 0
 
 
-async def test_whoever_asked_for_an_audit_row_may_be_gone() -> None:
+async def test_whoever_asked_may_be_gone_when_it_is_done() -> None:
     store = ScriptedStore()
     store.gate = asyncio.Event()
     async with Desk(store=store) as desk:
-        asked = asyncio.create_task(desk.engine.audit(AuditRow(1.0, "operator", "look", "message 1", "")))
+        asked = asyncio.create_task(desk.engine.perform(look))
         await store.reached.wait()
         asked.cancel()
         await asyncio.wait({asked})
         store.gate.set()
         await desk.settled()
         assert len(desk.memory.audit) == 1
+
+
+async def test_what_nobody_waits_for_any_more_is_not_begun() -> None:
+    store = ScriptedStore()
+    store.gate = asyncio.Event()
+    async with Desk(store=store) as desk:
+        desk.offer("pm", adt("C1"))
+        await store.reached.wait()
+        asked = asyncio.create_task(desk.engine.perform(look))
+        await asyncio.sleep(0)
+        asked.cancel()
+        await asyncio.wait({asked})
+        store.gate.set()
+        await desk.settled()
+        assert desk.memory.audit == []
 
 
 async def test_what_is_open_when_the_loop_is_stopped_was_not_answered() -> None:

@@ -12,6 +12,8 @@ from ophl7.domain.merge import Merge
 from ophl7.engine.storage import (
     AuditRow,
     ChargeUpdate,
+    ClosedHold,
+    ClosedHow,
     JournalUpdate,
     Keys,
     LinkMark,
@@ -274,11 +276,42 @@ class StoreSuite:
 
     async def test_a_closed_hold_is_not_found_whether_closed_at_once_or_later(self, store: Store) -> None:
         held = [hold(1, 1), hold(2, 2)]
-        await store.commit(Rows(journal=[journal(1), journal(2)], holds=held, closed_holds=[(1, 5.0, "released")]))
+        await store.commit(Rows(journal=[journal(1), journal(2)], holds=held, closed_holds=[ClosedHold(1, 5.0, "released")]))
         assert set((await store.load(ids_of("P1"), small=True)).holds) == {2}
-        await store.commit(Rows(closed_holds=[(2, 6.0, "released")]))
+        await store.commit(Rows(closed_holds=[ClosedHold(2, 6.0, "released")]))
         assert (await store.load(ids_of("P1"), small=True)).holds == {}
         assert (await store.load(Keys(held={1, 2}), small=True)).holds == {}
+
+    async def test_what_blocks_is_found_by_the_object_it_blocks(self, store: Store) -> None:
+        await store.commit(
+            Rows(journal=[journal(1)], holds=[hold(1, 1, "handler:x", "own:thing"), hold(2, 1, "handler:y", "")])
+        )
+        assert set((await store.load(Keys(blocks={"own:thing", "nothing"}), small=True)).holds) == {1}
+
+    async def test_what_a_person_accepted_is_known_with_its_message_and_nothing_else_is(self, store: Store) -> None:
+        holds = [hold(number, number if number < 4 else 1, f"review:{number}") for number in (1, 2, 3, 4, 5)]
+        ends: list[tuple[int, ClosedHow]] = [(1, "accepted"), (2, "released"), (3, "discarded"), (4, "accepted")]
+        closed = [ClosedHold(number, 5.0, how, "somebody", "so") for number, how in ends]
+        await store.commit(Rows(journal=[journal(number) for number in (1, 2, 3)], holds=holds))
+        await store.commit(Rows(closed_holds=closed))
+        state = await store.load(Keys(held={1, 2, 3}), small=True)
+        assert state.accepted == {1: (("review:1", holds[0].reason), ("review:4", holds[3].reason))}
+        assert set(state.holds) == {5}
+        assert (await store.load(Keys(held={2}), small=True)).accepted == {}
+
+    async def test_only_held_charges_of_a_message_are_cancelled_also_those_of_the_same_commit(self, store: Store) -> None:
+        one = patient(1)
+        await store.commit(registered(one))
+        lines = [
+            charge(1, one.subject, "T1", message=1, line=0, state="held"),
+            charge(2, one.subject, "T2", message=1, line=1, state="sent"),
+            charge(3, one.subject, "T3", message=2, line=0, state="held"),
+        ]
+        await store.commit(Rows(charges=[(line, None) for line in lines], cancelled=[1]))
+        asked = {("PM", "P1", transaction) for transaction in ("T1", "T2", "T3")}
+        state = await store.load(Keys(charges=asked), small=True)
+        found = {transaction: one is not None for (_, transaction), one in state.charges.items()}
+        assert found == {"T1": False, "T2": True, "T3": True}
 
     # -- commit ---------------------------------------------------------------------------------------------------------
 

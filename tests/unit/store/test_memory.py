@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ophl7.engine.storage import Counters, Keys, Rows
+from ophl7.engine.storage import ClosedHold, Counters, Keys, Rows
 from ophl7.errors import StoreAway, StoreRefused
 from ophl7.store.memory import MemoryStore
 from tests.unit.store.records import delivery, hold, journal
@@ -41,7 +41,7 @@ async def test_it_refuses_the_control_ids_that_a_test_names() -> None:
 
 async def test_it_opens_at_the_numbers_that_are_there() -> None:
     store = MemoryStore()
-    rows = Rows(journal=[journal(4)], holds=[hold(6, 4), hold(7, 4)], closed_holds=[(7, 1.0, "released")])
+    rows = Rows(journal=[journal(4)], holds=[hold(6, 4), hold(7, 4)], closed_holds=[ClosedHold(7, 1.0, "released")])
     rows.deliveries = [delivery(9, 4)]
     await store.commit(rows)
     assert await store.open() == Counters(4, 0, 0, 0, 7, 9, 0, 0, "TEST")

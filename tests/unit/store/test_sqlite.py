@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ophl7.engine.storage import Keys, Rows
+from ophl7.engine.storage import ClosedHold, JournalUpdate, Keys, Rows
 from ophl7.errors import DatabaseLocked, StoreAway, StoreRefused
 from ophl7.store import sqlite as sqlite_module
 from ophl7.store.sqlite import SqliteStore
@@ -108,10 +108,36 @@ async def test_open_holds_are_counted_on_through_commits_and_restarts(tmp_path: 
     store = SqliteStore(tmp_path / "ophl7.db")
     await store.open()
     assert set((await store.load(ids_of("P1"), small=True)).holds) == {1}
-    await store.commit(Rows(closed_holds=[(1, 1.0, "released")]))
+    await store.commit(Rows(closed_holds=[ClosedHold(1, 1.0, "released")]))
     await store.commit(Rows(journal=[journal(2)], holds=[hold(2, 2)]))
     assert set((await store.load(ids_of("P1"), small=True)).holds) == {2}
     await store.close()
+
+
+async def test_an_update_of_the_journal_leaves_what_it_does_not_name(store: SqliteStore) -> None:
+    def row() -> tuple[object, ...]:
+        with closing(sqlite3.connect(store.path)) as connection:
+            found: tuple[object, ...] = connection.execute(
+                "SELECT state, subject, decision_row, reason, detail FROM journal WHERE id = 1"
+            ).fetchone()
+        return found
+
+    await store.commit(Rows(journal=[journal(1, state="held", subject=7, row="#7", detail='{"changes":[]}')]))
+    await store.commit(Rows(updates=[JournalUpdate(1, "ignored", None, None, "discarded", None)]))
+    assert row() == ("ignored", 7, "#7", "discarded", '{"changes":[]}')
+    await store.commit(Rows(updates=[JournalUpdate(1, "accepted", 8, "#40", "released", "{}")]))
+    assert row() == ("accepted", 8, "#40", "released", "{}")
+
+
+async def test_the_end_of_a_hold_tells_who_ended_it_and_why(store: SqliteStore) -> None:
+    await store.commit(Rows(journal=[journal(1)], holds=[hold(1, 1), hold(2, 1)]))
+    ends = [ClosedHold(1, 5.0, "accepted", "somebody", "so"), ClosedHold(2, 6.0, "released")]
+    await store.commit(Rows(closed_holds=ends))
+    with closing(sqlite3.connect(store.path)) as connection:
+        found = connection.execute(
+            "SELECT id, closed_at, closed_how, closed_by, closed_reason FROM hold ORDER BY id"
+        ).fetchall()
+    assert found == [tuple(end) for end in ends]
 
 
 # -- the lease --------------------------------------------------------------------------------------------------------

@@ -55,6 +55,9 @@ SELECT id, message, key, blocks, reason, since, peer FROM hold WHERE closed_at I
 -- name: open_holds_by_message
 SELECT id, message, key, blocks, reason, since, peer FROM hold WHERE closed_at IS NULL AND message IN ({keys});
 
+-- name: accepted_of_message
+SELECT message, key, reason FROM hold WHERE closed_how = 'accepted' AND message IN ({keys}) ORDER BY id;
+
 -- name: held
 SELECT id, peer, raw, start, "end", received_at FROM journal WHERE id IN ({keys});
 
@@ -91,7 +94,10 @@ INSERT INTO journal (id, peer, connection, received_at, event, control_id, diges
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: update_journal
-UPDATE journal SET state = ?, subject = ?, decision_row = ?, reason = ?, detail = ? WHERE id = ?;
+-- NULL leaves a column as it is.
+UPDATE journal SET state = ?, subject = coalesce(?, subject), decision_row = coalesce(?, decision_row), reason = ?,
+    detail = coalesce(?, detail)
+WHERE id = ?;
 
 -- name: upsert_patient
 INSERT INTO patient (id, subject, lane, identifiers, fields, created_at, message, provisional, merged_pm, merged_emr, inactive_pm,
@@ -123,11 +129,14 @@ ON CONFLICT (message, line) DO UPDATE SET subject = excluded.subject, state = ex
 -- name: update_charge
 UPDATE charge SET state = ?, subject = ?, delivery = ? WHERE message = ? AND line = ?;
 
+-- name: cancel_charges
+UPDATE charge SET state = 'cancelled', delivery = NULL WHERE message = ? AND state = 'held';
+
 -- name: insert_hold
 INSERT INTO hold (id, message, key, blocks, reason, since, peer) VALUES (?, ?, ?, ?, ?, ?, ?);
 
 -- name: close_hold
-UPDATE hold SET closed_at = ?, closed_how = ? WHERE id = ?;
+UPDATE hold SET closed_at = ?, closed_how = ?, closed_by = ?, closed_reason = ? WHERE id = ?;
 
 -- name: insert_delivery
 INSERT INTO delivery (id, destination, lane, stream, message, control_id, state, body, created_at)

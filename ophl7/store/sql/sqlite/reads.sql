@@ -50,11 +50,18 @@ SELECT * FROM (
     WHERE c.state <> 'superseded'
 ) {where} ORDER BY id DESC LIMIT ?;
 
+-- name: merges
+SELECT id, retired, survivor, pm_at, emr_at, state, message FROM merge {where} ORDER BY id DESC LIMIT ?;
+
 -- name: holds
 SELECT id, message, key, blocks, reason, since, peer FROM hold {where} ORDER BY id DESC LIMIT ?;
 
+-- name: hold
+SELECT id, message, key, blocks, reason, since, peer, closed_at, closed_how, closed_by, closed_reason FROM hold WHERE id = ?;
+
 -- name: custody
-SELECT id, message, key, blocks, reason, since, peer, closed_at, closed_how FROM hold WHERE message = ? ORDER BY id;
+SELECT id, message, key, blocks, reason, since, peer, closed_at, closed_how, closed_by, closed_reason FROM hold
+WHERE message = ? ORDER BY id;
 
 -- name: drift
 SELECT id, message, patient, peer, field, offered, kept, rule, at FROM drift {where} ORDER BY id DESC LIMIT ?;

@@ -1,0 +1,83 @@
+"""Bodies of requests: read within limits, only what a call knows, faults named and never quoted."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Collection, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.requests import ClientDisconnect, Request
+
+from ophl7.admin.problems import Problem
+
+# A sentence of a person and what goes around it.
+_MOST_BYTES = 16 * 1024
+_SECONDS = 10.0
+_FIELDS = 16
+
+LONGEST_REASON = 500  # characters
+
+
+async def read_json(request: Request, known: Collection[str]) -> dict[str, Any]:
+    """The object of the body. Raises Problem 400 for what is no JSON object, 422 for a member that is unknown here."""
+    body = await _read(request)
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        raise Problem(400, f"send a JSON object with {', '.join(known)}") from None
+    if not isinstance(found, dict):
+        raise Problem(400, f"send a JSON object with {', '.join(known)}")
+    if not found.keys() <= set(known):
+        raise Problem(422, f"the body has a member that is not known here; this call takes {', '.join(known)}")
+    return found
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of a form as browsers send it. Raises Problem 415 for another kind of body, 400 for one that is no form."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise Problem(415, "send a form: application/x-www-form-urlencoded")
+    body = await _read(request)
+    try:
+        return dict(parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=_FIELDS, errors="strict"))
+    except ValueError:
+        raise Problem(400, "the form cannot be read") from None
+
+
+def reason_in(fields: Mapping[str, Any]) -> str:
+    """Why a person does it: one line of at most 500 characters. Raises Problem 422, naming the field."""
+    given = fields.get("reason")
+    if given is None:
+        raise _bad_reason("say why; it is kept with what you do")
+    if not isinstance(given, str):
+        raise _bad_reason("a text")
+    reason = " ".join(given.split())
+    if not reason:
+        raise _bad_reason("it is empty; say why, it is kept with what you do")
+    if len(reason) > LONGEST_REASON:
+        raise _bad_reason(f"at most {LONGEST_REASON} characters")
+    if not reason.isprintable():
+        raise _bad_reason("it holds characters that cannot be shown")
+    return reason
+
+
+def _bad_reason(wanted: str) -> Problem:
+    return Problem(422, f"reason: {wanted}", parameter="reason")
+
+
+async def _read(request: Request) -> bytes:
+    """The body, of bounded size and in bounded time."""
+    found = bytearray()
+    try:
+        async with asyncio.timeout(_SECONDS):
+            async for piece in request.stream():
+                found += piece
+                if len(found) > _MOST_BYTES:
+                    raise Problem(413, f"the body is longer than {_MOST_BYTES} bytes")
+    except TimeoutError:
+        raise Problem(408, "the body did not come in time") from None
+    except ClientDisconnect:
+        raise Problem(400, "the body was cut off") from None
+    return bytes(found)

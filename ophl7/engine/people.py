@@ -1,0 +1,78 @@
+"""A person's release or discard, carried out inside a batch: everything that follows from it is in the batch's one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from ophl7.domain.charge import clears, read_charge, usable_ids
+from ophl7.domain.policy import Policy
+from ophl7.engine.acts import Act, Done, NotDone
+from ophl7.engine.arrival import read_held
+from ophl7.engine.custody import Custody
+from ophl7.engine.storage import AuditRow, ClosedHow, HoldRow, JournalUpdate, Keys
+from ophl7.engine.unit_of_work import UnitOfWork
+from ophl7.errors import Unreadable
+
+_AUDITED = {"release": "release-hold", "discard": "discard-hold"}
+
+
+class People:
+    """Carries out what people decide about messages in custody (decisions 11)."""
+
+    def __init__(self, custody: Custody, policy: Policy, now: Callable[[], datetime]) -> None:
+        self._custody = custody
+        self._policy = policy
+        self._now = now
+
+    async def carry_out(self, uow: UnitOfWork, act: Act) -> Done | NotDone:
+        """Does it, or changes nothing. What fails in here is the caller's to undo."""
+        at = self._now().timestamp()
+        await uow.fetch(Keys(held={act.message}))
+        row = next((row for row in uow.holds_of(act.message) if row.id == act.hold), None)
+        if row is None:  # its condition, or somebody else, was faster
+            return NotDone(still_open=False, reason="this hold does not wait any more")
+        mark = uow.mark()
+        done = await (self._release(uow, row, act, at) if act.verb == "release" else self._discard(uow, row, act, at))
+        if isinstance(done, NotDone):
+            uow.undo(mark)
+            return done
+        target = f"hold {act.hold} of message {act.message}"
+        uow.rows.audit.append(AuditRow(at, act.actor, _AUDITED[act.verb], target, act.reason))
+        return done
+
+    async def _release(self, uow: UnitOfWork, row: HoldRow, act: Act, at: float) -> Done | NotDone:
+        """The hold's condition counts as apply for this message, now and whenever it is judged again; all else is as always."""
+        ruling, others = await self._custody.decide(uow, row, act, at)
+        if ruling is None:
+            reason = "it cannot be read under the settings of today: set the encoding of its peer as it was, or discard it"
+            return NotDone(still_open=True, reason=reason)
+        again = ruling.conditions.get(row.key)
+        if again is not None and again.way_out:
+            return NotDone(still_open=True, reason=f"{again.reason}: {again.way_out}")
+        how: ClosedHow = "accepted" if row.key in ruling.set_aside else "released"
+        return Done(at, how, ruling.state, tuple(ruling.conditions), others)
+
+    async def _discard(self, uow: UnitOfWork, row: HoldRow, act: Act, at: float) -> Done:
+        """The message has no effect and never will; what waited behind it, or for its charges, is judged again."""
+        ended = uow.holds_of(row.message)
+        for one in ended:
+            uow.close_hold(one, at, "discarded", act.actor, act.reason)
+        uow.cancel_charges(row.message)
+        # What the rules had said stays; and a person's own text does not stand in the journal.
+        uow.rows.updates.append(JournalUpdate(row.message, "ignored", None, None, "discarded by a person", None))
+        waiting = [*await self._custody.behind(uow, ended), *await self._waiting_for_charges(uow, row.message)]
+        return Done(at, "discarded", "ignored", (), await self._custody.judge_again(uow, waiting, at))
+
+    async def _waiting_for_charges(self, uow: UnitOfWork, number: int) -> list[HoldRow]:
+        """What waits for charges that this message would have brought (#48, #50)."""
+        try:
+            _, message = read_held(uow.state.held[number], self._policy)
+        except Unreadable:
+            return []  # it is let go all the same
+        if message.type != "DFT":
+            return []
+        usable = usable_ids(message)
+        keys = {clears(read_charge(message, ft1, usable)) for ft1 in message.all("FT1")} - {""}
+        await uow.fetch(Keys(waiting=keys))
+        return [row for key in keys for row in uow.waiting_for(key)]

@@ -1,0 +1,58 @@
+"""What people ask for over HTTP, carried into the batch loop within a time limit."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from ophl7.engine.acts import Act, Done, NotDone
+from ophl7.engine.intake import Engine
+from ophl7.engine.people import People
+from ophl7.engine.ports import Clock
+from ophl7.engine.storage import AuditRow
+from ophl7.engine.unit_of_work import UnitOfWork
+from ophl7.errors import StoreAway, StoreRefused
+from ophl7.observe.logs import Log
+
+_AUDIT_SECONDS = 5.0
+_ACT_SECONDS = 10.0  # a decision may let many messages go on
+
+
+class Orders:
+    """Everything that a person does is on disk, with its audit row, before he is told that it was done."""
+
+    def __init__(self, engine: Engine, people: People, clock: Clock, log: Log) -> None:
+        self._engine = engine
+        self._people = people
+        self._clock = clock
+        self._log = log
+
+    async def audit(self, actor: str, action: str, target: str, reason: str) -> None:
+        """Writes who did what; durable when it returns. Raises StoreAway when it cannot be written now."""
+        row = AuditRow(self._clock.now().timestamp(), actor, action, target, reason)
+
+        async def write(uow: UnitOfWork) -> None:
+            uow.rows.audit.append(row)
+
+        try:
+            async with asyncio.timeout(_AUDIT_SECONDS):
+                await self._engine.perform(write)
+        except TimeoutError:
+            raise StoreAway("the database did not take the audit row in time") from None
+
+    async def act(self, act: Act) -> Done | NotDone:
+        """Carries out what a person decided about a message in custody; durable when it returns.
+
+        Raises StoreAway and StoreRefused, nothing was changed then; TimeoutError, it may or may not happen.
+        """
+        try:
+            async with asyncio.timeout(_ACT_SECONDS):
+                done = await self._engine.perform(partial(self._people.carry_out, act=act))
+        except StoreRefused as refused:
+            self._log.error("hold_undecided", hold_id=act.hold, message_id=act.message, code=refused.code)
+            raise
+        if isinstance(done, Done):  # without who and why: that is a person's own text
+            self._log.info(
+                "hold_decided", hold_id=act.hold, message_id=act.message, kind=done.how, outcome=done.state, count=done.released
+            )
+        return done
