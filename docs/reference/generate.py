@@ -8,8 +8,14 @@ A test compares what stands in the pages with what this would write.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 
+from click import Argument, Command, Group
+
+from ophl7.admin.api import CALLS
+from ophl7.admin.calls import Deed, Listing
+from ophl7.cli import VERBS
 from ophl7.observe.logs import FIELDS
 from ophl7.observe.metrics import Counter, Counters, Histogram
 from ophl7.settings import Row, settings_table
@@ -65,13 +71,56 @@ def field_lines() -> str:
     return ", ".join(f"`{name}`" for name in sorted(FIELDS))
 
 
+def call_lines() -> str:
+    """Every call of the API, with what it takes."""
+    lines = ["| call | answers | takes |", "|---|---|---|"]
+    for call in CALLS:
+        method = "POST" if isinstance(call, Deed) else "GET"
+        takes: list[str] = list(call.body) if isinstance(call, Deed) else []
+        if isinstance(call, Listing):
+            takes = [one.name for one in call.parameters]
+        shown = ", ".join(f"`{name}`" for name in takes) or "-"
+        lines.append(f"| `{method} {call.path}` | {call.summary} | {shown} |")
+    return "\n".join(lines)
+
+
+def command_lines() -> str:
+    """Every command, those of a group one by one."""
+    lines = ["| command | does |", "|---|---|"]
+    for verb, summary in VERBS.items():
+        command = import_module(f"ophl7.cli.{verb}").command
+        if isinstance(command, Group):
+            for name, one in sorted(command.commands.items()):
+                lines.append(f"| `{_usage(f'{verb} {name}', one)}` | {_first_sentence(one)} |")
+        else:
+            lines.append(f"| `{_usage(verb, command)}` | {summary} |")
+    return "\n".join(lines)
+
+
+def _usage(name: str, command: Command) -> str:
+    taken = [one.metavar or one.name or "" for one in command.params if isinstance(one, Argument)]
+    return " ".join(["ophl7", name, *taken])
+
+
+def _first_sentence(command: Command) -> str:
+    return " ".join((command.help or "").split()).partition(". ")[0].rstrip(".") + "."
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "settings": lambda: settings_lines(there=True),
     "settings not there yet": lambda: settings_lines(there=False),
     "metrics": metric_lines,
     "log fields": field_lines,
+    "calls": call_lines,
+    "commands": command_lines,
 }
-PAGES = ("README.md", "docs/reference/settings.md", "docs/reference/metrics-and-logs.md")
+PAGES = (
+    "README.md",
+    "docs/reference/settings.md",
+    "docs/reference/metrics-and-logs.md",
+    "docs/reference/api.md",
+    "docs/reference/commands.md",
+)
 
 
 def filled(page: str) -> str:

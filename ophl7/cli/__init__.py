@@ -15,7 +15,7 @@ import click
 
 from ophl7 import __version__
 from ophl7.cli.exits import Exit
-from ophl7.errors import LinkDown, Ophl7Error, SettingsError
+from ophl7.errors import LinkDown, Ophl7Error, RefusedByBroker, SettingsError
 
 # verb -> what it does, in the words of `ophl7 --help`. The module is ophl7.cli.VERB.
 VERBS: dict[str, str] = {
@@ -26,6 +26,11 @@ VERBS: dict[str, str] = {
     "validate": "Check messages against their HL7 version.",
     "simulate": "Play a PM or an EMR, to try the broker.",
     "patients": "Load the patients that both systems have; show one of them.",
+    "messages": "List the messages that came, or show one.",
+    "holds": "List what waits for somebody or something; release or discard it.",
+    "charges": "List charges.",
+    "merges": "List charts that were merged, and who must do it yet.",
+    "queue": "List what is on its way to the PM and the EMR.",
     "config": "Show every setting, its value and where it came from.",
     "health": "Ask the running broker whether it is ready.",
     "version": "Show the version.",
@@ -57,7 +62,8 @@ class Verbs(click.Group):
 def group() -> None:
     """An HL7 v2 broker between a practice management system (PM) and an EMR.
 
-    Exit status: 0 ok, 1 usage, 2 configuration or start-up, 3 connection, 4 refused by the peer, not ready, does not conform.
+    Exit status: 0 ok, 1 usage, 2 configuration or start-up, 3 connection, 4 refused by the peer or the broker,
+    not ready, or does not conform.
     """
 
 
@@ -78,6 +84,9 @@ def run(arguments: Sequence[str]) -> int:
     except LinkDown as error:
         click.echo(f"{error.code} {error}", err=True)
         return Exit.CONNECTION
+    except RefusedByBroker as error:
+        click.echo(f"{error.code} {error}", err=True)
+        return Exit.REFUSED
     except Ophl7Error as error:
         click.echo(f"{error.code} {error}", err=True)
         return Exit.CONFIGURATION

@@ -12,5 +12,5 @@ class Exit(IntEnum):
     USAGE = 1
     CONFIGURATION = 2  # or anything else that stops the start, a fault of ours included
     CONNECTION = 3
-    REFUSED = 4  # the peer answered, and not with AA or CA; the broker is not ready; a message does not conform
+    REFUSED = 4  # the peer answered, and not with AA or CA; the broker refused, or is not ready; a message does not conform
     INTERRUPTED = 130  # Ctrl-C, as shells count it

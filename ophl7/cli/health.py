@@ -10,9 +10,10 @@ from typing import Any
 import click
 
 from ophl7 import settings
+from ophl7.cli.access import near
 from ophl7.cli.exits import Exit
-from ophl7.errors import LinkDown, SettingsError
-from ophl7.units import Address, nearby
+from ophl7.errors import LinkDown
+from ophl7.units import Address
 
 
 @click.command()
@@ -20,10 +21,7 @@ from ophl7.units import Address, nearby
 @click.option("--timeout", default=5.0, show_default=True, help="Seconds to wait for the answer.")
 def command(as_json: bool, timeout: float) -> int:
     """Ask the broker at OPHL7_HTTP_LISTEN whether it takes messages. Exit status 0 ready, 3 not reachable, 4 not ready."""
-    listen = settings.load(os.environ).http_listen
-    if listen.port == 0:
-        raise SettingsError(["OPHL7_HTTP_LISTEN: port 0 picks a free port, so nobody knows where to ask; name a port"])
-    status, document = _ask(Address(nearby(listen.host), listen.port), timeout)
+    status, document = _ask(near(settings.load(os.environ).http_listen), timeout)
     if as_json:
         click.echo(json.dumps(document))
     elif status == http.HTTPStatus.OK:
