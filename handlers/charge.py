@@ -34,6 +34,6 @@ async def forward(_msh: Segment, ctx: Context) -> list[Change]:
     usable = usable_ids(message)
     for number, ft1 in enumerate(charges):
         line = read_charge(message, ft1, usable)
-        known = await ctx.charge(line.transaction_id) if line.usable_id else None
+        known = await ctx.charge(line) if line.usable_id else None
         changes.append(AddCharge(line, number, known, faults(ft1, number + 1, line)))
     return changes

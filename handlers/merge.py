@@ -43,19 +43,23 @@ BY_HAND = {
 }
 
 
+# More would keep everybody else waiting while they are worked in; nobody merges so many charts at once.
+MOST_PAIRS = 50
+
+
 @handlers.on(*MERGES)
 async def merge(_msh: Segment, ctx: Context) -> list[Change]:
     """Every pair of the message; it is taken, held or refused as one."""
     wanted: list[Wanted] = []
     people: dict[int, Patient] = {}
     for pair in _pairs(ctx):
-        survivor_id, survivor = await _survivor(pair, ctx)
-        named = {identifier.key for identifier in pair.survivor.keys}
-        others = [identifier for identifier in pair.retired.keys if identifier.key not in named]
-        if not others:
+        survivors, survivor = await _survivor(pair, ctx)
+        if not survivors:
             text = "the merge names the same id as source and target"
             raise Reject.because("#67", "M01", text, error=205, location=Location("MRG", field=1))
-        wanted += [Wanted(identifier, await ctx.patient(identifier), survivor_id, survivor) for identifier in others]
+        wanted += [Wanted(one, await ctx.patient(one), survivors, survivor) for one in pair.retired.keys]
+    if len(wanted) > MOST_PAIRS:
+        raise Reject.because("#68", "M02", f"more than {MOST_PAIRS} merges in one message; send them in several", error=199)
     for one in wanted:
         for patient in (one.retired, one.survivor):
             if patient is not None:
@@ -65,20 +69,24 @@ async def merge(_msh: Segment, ctx: Context) -> list[Change]:
 
 @handlers.on(*CHANGED_IDS)
 async def changed_id(_msh: Segment, ctx: Context) -> list[Change]:
-    """The old id stays an alias of the same patient (#72); two patients under the two ids would be a merge."""
+    """The old id stays an alias of the same patient, and every id that the message names is his (#72)."""
     (pair, *_) = _pairs(ctx)
-    new, patient = await _survivor(pair, ctx)
-    old = pair.retired.keys[0]
-    holder = await ctx.patient(old)
-    if holder is None and patient is None:
-        raise Hold("#72", f"patient:{old}", "the patient whose id was changed is not known yet")
-    if holder is not None and patient is not None:
-        if holder.id == patient.id:
-            raise Ignore("#72", "both ids are the patient's already")
-        reason = "the new id belongs to another patient: was this a merge?"
-        raise Hold("#72", f"merge:{old}", reason, instead="if it was, have that system send a merge; then discard this message")
-    link = LinkIdentifier(new, of=holder, first=True) if holder is not None else LinkIdentifier(old, of=patient)
-    return [Note("#72", "the old id stays an alias of the same patient"), link]
+    said = [*pair.survivor.keys, *pair.retired.keys]
+    found = {one.key: await ctx.patient(one) for one in said}
+    holders = {patient.id: patient for patient in found.values() if patient is not None}
+    if not holders:
+        raise Hold("#72", f"patient:{pair.retired.keys[0]}", "the patient whose id was changed is not known yet")
+    if len(holders) > 1:
+        reason = "the ids belong to different patients: was this a merge?"
+        instead = "if it was, have that system send a merge; then discard this message"
+        raise Hold("#72", f"merge:{pair.retired.keys[0]}", reason, instead=instead)
+    (holder,) = holders.values()
+    links: list[Change] = [
+        LinkIdentifier(one, of=holder, first=one in pair.survivor.keys) for one in said if found[one.key] is None
+    ]
+    if not links:
+        raise Ignore("#72", "all these ids are the patient's already")
+    return [Note("#72", "the old id stays an alias of the same patient"), *links]
 
 
 @handlers.on(*BY_HAND)
@@ -99,14 +107,24 @@ def _pairs(ctx: Context) -> list[MergePair]:
     return pairs
 
 
-async def _survivor(pair: MergePair, ctx: Context) -> tuple[Identifier, Patient | None]:
-    """Whom the PID of a pair names. Raises Hold when its ids belong to different patients (#10)."""
+async def _survivor(pair: MergePair, ctx: Context) -> tuple[tuple[Identifier, ...], Patient | None]:
+    """The ids by which a pair names the chart that stays, a known one first, and whose they are.
+
+    A PID may list the id that goes away, too: that one does not count. No ids: PID and MRG name the same. Raises Hold when the
+    ids belong to different patients (#10).
+    """
+    retired = {identifier.key for identifier in pair.retired.keys}
+    named = [identifier for identifier in pair.survivor.keys if identifier.key not in retired]
     found: dict[int, tuple[Identifier, Patient]] = {}
-    for identifier in pair.survivor.keys:
+    for identifier in named:
         patient = await ctx.patient(identifier)
         if patient is not None:
             found.setdefault(patient.id, (identifier, patient))
     if len(found) > 1:
+        known = next(iter(found.values()))[0]
         reason = "the ids of the surviving chart belong to different patients"
-        raise Hold("#10", f"identity:{pair.survivor.keys[0]}", reason, instead=ONE_OF_THEM)
-    return next(iter(found.values()), (pair.survivor.keys[0], None))
+        raise Hold("#10", f"identity:{known}", reason, instead=ONE_OF_THEM)
+    if not found:
+        return tuple(named), None
+    ((identifier, patient),) = found.values()
+    return (identifier, *(one for one in named if one != identifier)), patient

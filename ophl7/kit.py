@@ -50,7 +50,7 @@ from ophl7.domain.changes import (
 from ophl7.domain.charge import CREDIT, PAYMENT_TYPES, Charge, ChargeLine, faults, read_charge, usable_ids
 from ophl7.domain.identifiers import Identifier, NamedPatient, deletes_key
 from ophl7.domain.introduction import introduction
-from ophl7.domain.merge import MergePair, read_merges
+from ophl7.domain.merge import MERGE_TRIGGERS, MergePair, read_merges
 from ophl7.domain.merging import Wanted, planned
 from ophl7.domain.ownership import may_write, owner_of
 from ophl7.domain.patient import BIRTH_DATE, NAME, SEX, Patient, Side, complete, other_side, read_fields
@@ -64,6 +64,7 @@ __all__ = [
     "BIRTH_DATE",
     "CLINICAL_PROGRESS",
     "CREDIT",
+    "MERGE_TRIGGERS",
     "NAME",
     "PAYMENT_TYPES",
     "SEX",
@@ -165,8 +166,8 @@ class View(Protocol):
     def appointment(self, origin: Side, reference: str) -> Appointment | None:
         """The appointment with that SCH-2 or SCH-1."""
 
-    def charge(self, match: Match, transaction_id: str) -> Charge | None:
-        """The charge of that patient's lane with that FT1-2."""
+    def charge(self, match: Match, line: ChargeLine) -> Charge | None:
+        """The charge of that patient's lane with the FT1-2 of `line`."""
 
     def mates(self, patient: Patient) -> list[Patient]:
         """Everybody whom either side's merges join with a loaded patient, himself included."""
@@ -249,11 +250,15 @@ class Context:
 
     async def open_business(self, patient: Patient) -> str:
         """What is still open about a patient, in words: an appointment to come, a charge without an answer; "" for nothing."""
-        try:
-            return self._view.open_business(patient.subject, self.received_at)
-        except LookupError:
-            await _load(Read("open", (str(patient.subject), repr(self.received_at))))
-            return self._view.open_business(patient.subject, self.received_at)
+        for mate in self._view.mates(patient):  # what stands under charts that were merged is his, too
+            try:
+                found = self._view.open_business(mate.subject, self.received_at)
+            except LookupError:
+                await _load(Read("open", (str(mate.subject), repr(self.received_at))))
+                found = self._view.open_business(mate.subject, self.received_at)
+            if found:
+                return found
+        return ""
 
     def hold(self, row: str, key: str, reason: str, *, blocks: str = "", instead: str | None = None) -> None:
         """Raises Hold, unless a person has released just this hold: then the handler goes on, and the message is taken.
@@ -282,16 +287,19 @@ class Context:
             await _load(Read("appointment", (origin, reference)))
             return self._view.appointment(origin, reference)
 
-    async def charge(self, transaction_id: str) -> Charge | None:
-        """The charge of this message's patient with that FT1-2 (decisions 5: EMR, patient lane, FT1-2); None when unknown."""
+    async def charge(self, line: ChargeLine) -> Charge | None:
+        """The charge of this message's patient with the FT1-2 of `line` (decisions 5: EMR, patient lane, FT1-2).
+
+        None when it is unknown, or the patient is not one alone. Of several, as after a merge, the one that says the same.
+        """
+        if self.match.ambiguous:
+            return None
         try:
-            return self._view.charge(self.match, transaction_id)
+            return self._view.charge(self.match, line)
         except LookupError:
-            key = self.match.key
-            if key is None:
-                return None
-            await _load(Read("charge", (*key.key, transaction_id)))
-            return self._view.charge(self.match, transaction_id)
+            for key in self.match.named.keys:
+                await _load(Read("charge", (*key.key, line.transaction_id)))
+            return self._view.charge(self.match, line)
 
 
 Handler = Callable[[Segment, Context], Coroutine[Any, Any, Sequence[Change]]]

@@ -60,15 +60,18 @@ async def patient(change: Change, ctx: Context) -> Verdict | None:
 async def inactive_chart(change: Change, ctx: Context) -> Verdict | None:
     """What was done before the chart was inactivated is billed; anything later waits until it is in use again (#45)."""
     assert isinstance(change, AddCharge)
-    known = ctx.match.patient
-    since = known.inactive_since(ctx.policy.patient_authority) if known is not None else None
+    if ctx.match.patient is None:
+        return None
+    owner = ctx.policy.patient_authority
+    known = ctx.survivor(ctx.match.patient, owner)
+    since = known.inactive_since(owner)
     if since is None:
         return None
     day = datetime.fromtimestamp(since, ctx.policy.zone).strftime("%Y%m%d")
     if change.line.date and change.line.date[:8] < day:
         return apply("#45", text="the chart is inactive by now; the service was before that")
     reason = "the chart is inactive; it is billed once the chart is in use again"
-    return hold("#45", f"patient:{ctx.match.key}", reason, instead="")  # he is known: a person may bill him all the same
+    return hold("#45", f"patient:{known.key}", reason, instead="")  # he is known: a person may bill him all the same
 
 
 @rules.judge("charge.add")

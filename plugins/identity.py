@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ophl7.kit import BIRTH_DATE, NAME, SEX, Change, Context, Receive, Rules, Verdict, hold
+from ophl7.kit import BIRTH_DATE, MERGE_TRIGGERS, NAME, SEX, Change, Context, Receive, Rules, Verdict, hold
 
 rules = Rules("identity")
 
@@ -16,8 +16,9 @@ _ONE_OF_THEM = (
 async def one_patient(change: Change, ctx: Context) -> Verdict | None:
     """Two ids of different patients in one message are settled by a person (#10)."""
     assert isinstance(change, Receive)
-    if change.known and ctx.match.ambiguous:
-        return hold("#10", f"identity:{ctx.match.key}", "its ids belong to different patients", instead=_ONE_OF_THEM)
+    if change.known and ctx.match.ambiguous and ctx.message.trigger not in MERGE_TRIGGERS:  # a merge may name both
+        known = next(one for one in ctx.match.named.keys if one not in ctx.match.unknown)
+        return hold("#10", f"identity:{known}", "its ids belong to different patients", instead=_ONE_OF_THEM)
     return None
 
 

@@ -48,12 +48,14 @@ async def two_children(change: Change, _ctx: Context) -> Verdict | None:
 async def redirected(change: Change, ctx: Context) -> Verdict | None:
     """What is about a retired chart goes on under the id that is in use at the receiver (#32, #44)."""
     patient = ctx.match.patient
-    if patient is None or (patient.merged_pm is None and patient.merged_emr is None):
+    if patient is None or len(ctx.same_person(patient)) == 1:
         return None
     assert isinstance(change, Deliver)
-    schedule = ctx.message.type == "SIU"
-    if not patient.retired_on(change.to) and not schedule:
+    named = [await ctx.patient(identifier) for identifier in ctx.match.named.keys]
+    booked = ctx.message.type == "SIU" and (patient.retired_on("pm") or patient.retired_on("emr"))
+    if not booked and not any(one is not None and one.retired_on(change.to) for one in named):
         return None
+    schedule = ctx.message.type == "SIU"
     row = "#32" if schedule else "#44" if ctx.message.type == "DFT" else "#8"
     return apply(row, warning="W02", text="the chart was merged; the message goes on under the id that is in use there")
 

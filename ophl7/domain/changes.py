@@ -103,16 +103,21 @@ class SetActive(Change):
 class MergePatients(Change):
     """The sender's side has merged one chart into another (decisions 6). None: an id that nobody has yet.
 
-    retired_id, survivor_id: as the message names them. relation: what this is against both maps, the message's own earlier
+    retired_id, survivor_ids: as the message names them. relation: what this is against both maps, the message's own earlier
     merges included.
     """
 
     kind: ClassVar[str] = "patient.merge"
     retired_id: Identifier
-    survivor_id: Identifier
+    survivor_ids: tuple[Identifier, ...]
     retired: Patient | None
     survivor: Patient | None
     relation: Relation
+
+    @property
+    def survivor_id(self) -> Identifier:
+        """The first id of the chart that remains."""
+        return self.survivor_ids[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,13 +67,15 @@ class Charge(NamedTuple):
 def counting(known: Charge | None, other: Charge) -> Charge:
     """Of two live rows with one identity, the one that a later message is compared with.
 
-    What was sent beats what waits; of what was sent the last counts (a credit after its charge, #50), of what waits the first:
-    at the release the later one is the repetition (decisions 11, oldest first).
+    What was sent beats what waits; of what was sent a credit counts, which can only have left after its charge (#50), else the
+    last; of what waits the first: at the release the later one is the repetition (decisions 11, oldest first).
     """
     if known is None:
         return other
     if (known.state == "sent") != (other.state == "sent"):
         return known if known.state == "sent" else other
+    if known.state == "sent" and (known.kind == CREDIT) != (other.kind == CREDIT):
+        return known if known.kind == CREDIT else other
     later = (other.message, other.line) > (known.message, known.line)
     return other if later == (other.state == "sent") else known
 

@@ -16,7 +16,7 @@ class Wanted(NamedTuple):
 
     retired_id: Identifier
     retired: Patient | None
-    survivor_id: Identifier
+    survivor_ids: tuple[Identifier, ...]
     survivor: Patient | None
 
 
@@ -42,7 +42,7 @@ def planned(side: Side, wanted: Iterable[Wanted], people: Iterable[Patient]) -> 
                 patients[merged.id] = merged
                 if merged.id < 0:
                     empty[one.retired_id.key] = merged
-        found.append(MergePatients(one.retired_id, one.survivor_id, one.retired, one.survivor, how))
+        found.append(MergePatients(one.retired_id, one.survivor_ids, one.retired, one.survivor, how))
     return found
 
 

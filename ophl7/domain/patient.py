@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ophl7.domain.identifiers import Identifier
+from ophl7.domain.identifiers import KEY_TYPES, Identifier
 from ophl7.hl7v2.charset import readable
 from ophl7.hl7v2.message import NULL, Message, Segment, Value
 
@@ -69,8 +69,13 @@ class Patient:
         return None if self.retired_on(side) else self.inactive_pm if side == "pm" else self.inactive_emr
 
     def identifier_of(self, authority: str) -> Identifier | None:
-        """The first id that this authority gave."""
-        return next((known for known in self.identifiers if known.authority == authority), None)
+        """The first key id that this authority gave; an account or a social security number names nobody."""
+        return next((one for one in self.identifiers if one.authority == authority and one.type in KEY_TYPES), None)
+
+    @property
+    def key(self) -> Identifier:
+        """The key id by which we speak of him: the first that we knew."""
+        return next((one for one in self.identifiers if one.type in KEY_TYPES), self.identifiers[0])
 
 
 def other_side(side: Side) -> Side:

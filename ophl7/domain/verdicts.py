@@ -37,6 +37,7 @@ class Condition:
 
     key: `kind:what`, e.g. `patient:PM:7050`. reason: one sentence for a person, without patient data.
     blocks: the object whose later messages must wait too (`charges:<lane>` ...), "" when it delays only itself.
+    also_blocks: more such objects, of a message that several of them need.
     instead: what a person must do where setting the condition aside would not help; "" where that is enough; None as usual for
     its kind.
     """
@@ -45,6 +46,7 @@ class Condition:
     reason: str
     blocks: str = ""
     instead: str | None = None
+    also_blocks: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -59,7 +61,13 @@ class Condition:
     def joined(self, other: Condition) -> Condition:
         """This one with what another of the same key adds: a person sees all that he would accept."""
         reason = self.reason if other.reason in self.reason else f"{self.reason}; {other.reason}"
-        return Condition(self.key, reason, self.blocks or other.blocks, self.way_out or other.way_out)
+        blocked = [one for one in dict.fromkeys((*self.all_blocks, *other.all_blocks)) if one] or [""]
+        return Condition(self.key, reason, blocked[0], self.way_out or other.way_out, tuple(blocked[1:]))
+
+    @property
+    def all_blocks(self) -> tuple[str, ...]:
+        """Every object whose later messages must wait; a single "" when it delays only itself."""
+        return (self.blocks, *self.also_blocks)
 
 
 Accepted = Sequence[tuple[str, str]]

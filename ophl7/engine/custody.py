@@ -31,17 +31,18 @@ def take_custody(uow: UnitOfWork, arrival: Arrival, ruling: Ruling, number: int,
     patient, too, had no lane to block (#51).
     """
     held = HeldMessage(number, arrival.peer, arrival.raw, arrival.start, arrival.end, arrival.received_at)
-    present = {row.key: row for row in uow.holds_of(number)}
+    present = uow.holds_of(number)
     for condition in ruling.conditions.values():
-        since = at
-        known = present.get(condition.key)
-        if known is not None:
-            if (known.blocks, known.reason) == (condition.blocks, condition.reason):
-                continue
-            uow.close_hold(known, at, "renewed")
-            since = known.since
-        row = HoldRow(uow.ids.next("hold"), number, condition.key, condition.blocks, condition.reason, since, arrival.peer)
-        uow.add_hold(row, held)
+        known = [row for row in present if row.key == condition.key]
+        fitting = [row for row in known if row.reason == condition.reason and row.blocks in condition.all_blocks]
+        since = min((row.since for row in known), default=at)
+        for row in known:
+            if row not in fitting:
+                uow.close_hold(row, at, "renewed")
+        for blocks in condition.all_blocks:
+            if all(row.blocks != blocks for row in fitting):
+                number_of_row = uow.ids.next("hold")
+                uow.add_hold(HoldRow(number_of_row, number, condition.key, blocks, condition.reason, since, arrival.peer), held)
 
 
 def failed_effects(arrival: Arrival, message: Message, ruling: Ruling, error: Exception) -> Ruling:
@@ -62,6 +63,9 @@ class Custody:
 
     async def release(self, uow: UnitOfWork, cleared: Sequence[str], at: float) -> int:
         """Judges again what waited for these conditions, oldest first. Returns how many messages left custody."""
+        unread = {key for key in cleared if not uow.has_read_holds_of(key)}
+        if unread:  # of ids that the message did not name: the same patient's others, or a merged chart's
+            await uow.fetch(Keys(waiting=unread))
         return await self.judge_again(uow, [row for key in cleared for row in uow.waiting_for(key)], at)
 
     @staticmethod

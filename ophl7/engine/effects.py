@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ophl7.domain.appointment import Appointment, Progress, starts_at
@@ -87,9 +87,10 @@ class Effects:
                 patient = self._link(change, self._uow.state.patients[of.id]) if of is not None else None
             elif isinstance(change, ConfirmPatient | SetActive) and judged.applies and patient is not None:
                 patient = self._standing(change, patient)
-            elif isinstance(change, MergePatients) and judged.applies:
-                self.cleared += self._merge(change)
-                patient = self._uow.state.patients[patient.id] if patient is not None else None
+        merges = [judged.change for judged in ruling.judged if isinstance(judged.change, MergePatients) and judged.applies]
+        if merges:
+            self.cleared += self._merge(merges)
+            patient = self._uow.state.patients[patient.id] if patient is not None else None
         if patient is not None and fields is not None:
             patient = replace(patient, fields=fields, message=self._number)
             self._uow.save_patient(patient)
@@ -141,9 +142,9 @@ class Effects:
         self.cleared += (f"patient:{identifier}", f"target:{identifier}")
         return patient
 
-    def _merge(self, change: MergePatients) -> list[str]:
+    def _merge(self, changes: Sequence[MergePatients]) -> list[str]:
         effects = MergeEffects(self._uow, self._policy, self._number, self._peer, self._said_at(), self._at)
-        effects.apply(change)
+        effects.apply(changes)
         return effects.cleared
 
     def _drift(self, judged: Judged, change: SetField, patient: Patient) -> None:
@@ -209,7 +210,8 @@ class Effects:
         number = self._uow.ids.next("delivery")
         control_id = self._uow.ids.control_id("D", number)
         lane = patient.lane if patient is not None else self._block_lane(ruling)
-        address = Address(self._peer, self._policy, self._redirects(change.to, patient))
+        own = self._uow.survivor(patient, self._peer) if patient is not None else None
+        address = Address(self._peer, self._policy, self._redirects(change.to, patient), own)
         body = render(self._message, control_id, ruling, patient, address)
         row = DeliveryRow(number, change.to, lane, change.stream, self._number, control_id, "queued", body, self._at)
         self._uow.rows.deliveries.append(row)

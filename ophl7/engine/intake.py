@@ -25,6 +25,7 @@ from ophl7.engine.ids import Ids
 from ophl7.engine.judging import describe, record_scope
 from ophl7.engine.matching import NO_MATCH, match
 from ophl7.engine.ports import Clock, Envelope
+from ophl7.engine.refusals import explain
 from ophl7.engine.ruling import Ruling
 from ophl7.engine.storage import DeliveryMark, DeliveryRow, Keys, LinkMark, OpenDelivery, Rendering, Rows, Store
 from ophl7.engine.unit_of_work import UnitOfWork
@@ -242,6 +243,7 @@ class Engine:
             await uow.load(keys, small=len(frames) <= FEW_FRAMES)
         decided = [await self._decide(uow, frame) for frame in frames]
         outcomes = [await perform(uow, request) for request in asked]
+        await explain(uow, marks, self._policy)
         return await self._finish(uow, frames, decided, marks, outcomes, began)
 
     async def _decide(self, uow: UnitOfWork, frame: Frame) -> list[Decision]:
@@ -289,20 +291,20 @@ class Engine:
         return join_answers(frame, [decision.answer for decision in decisions], control_id, when, self._policy.zone)
 
     def _hand_over(self, rows: Rows) -> None:
-        """Only now, after the commit: lanes that merges united, lanes whose marks are on disk, new deliveries."""
+        """Only now, after the commit: what is marked, lanes that merges united, what goes on with other bytes, what is new."""
+        if rows.marks or rows.links:
+            self._outlet.marked([*rows.marks, *rows.links])
         fresh = rows.deliveries
         if rows.united or rows.rendered:
             # What was made in this batch is not known to the outbox yet, and is fed as it has become.
             made = {one.id: one for one in rows.rendered}
             lanes = dict(rows.moved)
             new = {row.id for row in fresh}
-            self._outlet.merged(rows.united, [one for one in rows.rendered if one.id not in new])
+            self._outlet.merged(rows.united, [one for one in made.values() if one.id not in new])
             fresh = [
                 row._replace(lane=lanes.get(row.id, row.lane), body=made[row.id].body if row.id in made else row.body)
                 for row in fresh
             ]
-        if rows.marks or rows.links:
-            self._outlet.marked([*rows.marks, *rows.links])
         if fresh:
             bodies = {row.id: row.raw for row in rows.journal if row.start == 0 and row.end == len(row.raw)}
             self._outlet.feed([(row, row.body if row.body is not None else bodies.get(row.message)) for row in fresh])

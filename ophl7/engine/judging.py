@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from ophl7.domain.changes import AddCharge, Change, Deliver, Note, Receive, SetField, UpdatePatient
+from ophl7.domain.changes import AddCharge, Change, Deliver, MergePatients, Note, Receive, SetField, UpdatePatient
 from ophl7.domain.charge import clears
+from ophl7.domain.identifiers import Identifier
 from ophl7.domain.patient import same_field
 from ophl7.domain.policy import Policy
 from ophl7.domain.verdicts import Accepted, Hold, Ignore, Outcome, Reject, Verdict, accepts, apply, hold, strip
@@ -213,12 +214,17 @@ def _expand(change: Change, found: Match) -> Iterable[Change]:
 
 
 def _wait_for_any_id(ruling: Ruling) -> None:
-    """Who waits for an unknown patient waits under each of the ids that the message names: any of them makes him known."""
-    waiting = next((condition for condition in ruling.conditions.values() if condition.kind == "patient"), None)
-    if waiting is None or ruling.match.patient is not None:
-        return
-    for identifier in ruling.match.unknown:
-        ruling.conditions.setdefault(f"patient:{identifier}", replace(waiting, key=f"patient:{identifier}"))
+    """Who waits for somebody unknown waits under each of the ids that name him: any of them makes him known."""
+    for condition in list(ruling.conditions.values()):
+        names: Iterable[Identifier] = ()
+        if condition.kind == "patient" and ruling.match.patient is None:
+            names = ruling.match.unknown
+        elif condition.kind == "target":
+            merges = [judged.change for judged in ruling.judged if isinstance(judged.change, MergePatients)]
+            names = [one for merge in merges if condition.key == f"target:{merge.survivor_id}" for one in merge.survivor_ids]
+        for identifier in names:
+            key = f"{condition.kind}:{identifier}"
+            ruling.conditions.setdefault(key, replace(condition, key=key))
 
 
 def _settle_charges(ruling: Ruling) -> None:
@@ -230,7 +236,9 @@ def _settle_charges(ruling: Ruling) -> None:
     if left:
         ruling.note(strip("#48", "charges that are known already were left out"))
     else:
-        ruling.judged = [judged for judged in ruling.judged if not isinstance(judged.change, Deliver)]
+        copies = [judged for judged in ruling.judged if isinstance(judged.change, Deliver)]
+        ruling.judged = [judged for judged in ruling.judged if judged not in copies]
+        ruling.warnings = [said for said in ruling.warnings if all(said is not judged.verdict for judged in copies)]
 
 
 def _changes_nothing(ruling: Ruling) -> bool:

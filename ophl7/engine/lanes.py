@@ -178,7 +178,7 @@ class Lanes:
             home.out |= lane.out
             home.not_before = None
 
-    def renewed(self, number: int, control_id: str) -> OpenDelivery:
+    def renewed(self, number: int, control_id: str, now: float) -> OpenDelivery:
         """A delivery that the receiver had refused is new again: another control id, no try so far. As it was before."""
         key = self._where[number]
         lane = self._lanes[key]
@@ -186,6 +186,7 @@ class Lanes:
         before = lane.waiting[place]
         lane.waiting[place] = replace(before, control_id=control_id, state="queued", attempts=0, next_at=None)
         self._recovered.discard(number)
+        self._go_on(key, lane, now)
         return before
 
     # -- inside -------------------------------------------------------------------------------------------------------

@@ -39,10 +39,16 @@ async def prepare(uow: UnitOfWork, ruling: Ruling, freeze: Freeze) -> None:
         return
     frozen = freeze(uow.united_with({patient.lane for patient in people}))
     uow.frozen.update({delivery.id: (delivery, tried) for delivery, tried in frozen})
-    mates = [mate for patient in people for mate in uow.mates(patient)]
-    waiting = {f"identity:{identifier}" for mate in mates for identifier in mate.identifiers}
+    mates = {mate.id: mate for patient in people for mate in uow.mates(patient)}
+    waiting = {key for mate in mates.values() for key in _cleared_by(mate)}
     queued = {delivery.id for delivery, _ in frozen} - set(uow.state.queued)
-    await uow.fetch(Keys(merges={mate.id for mate in mates}, queued=queued, waiting=waiting))
+    subjects = {mate.subject for mate in mates.values()}
+    await uow.fetch(Keys(merges=set(mates), queued=queued, waiting=waiting, appointments_of=subjects))
+
+
+def _cleared_by(mate: Patient) -> list[str]:
+    """What a merge of this chart clears: two patients are one (#10), and what waited for his own chart has another (#45)."""
+    return [f"{kind}:{identifier}" for identifier in mate.identifiers for kind in ("identity", "patient")]
 
 
 class MergeEffects:
@@ -58,8 +64,26 @@ class MergeEffects:
         self._at = at
         self.cleared: list[str] = []
 
-    def apply(self, change: MergePatients) -> None:
-        """Both ids live on; the retired one leads to the survivor on this side. Raises AuthorError for one into nobody."""
+    def apply(self, changes: Sequence[MergePatients]) -> None:
+        """All merges of one message. Both ids live on; the retired ones lead to the survivors on this side.
+
+        Raises AuthorError for one into nobody.
+        """
+        pairs = [self._join(change) for change in changes]
+        uow = self._uow
+        lanes = {uow.state.patients[survivor].lane for _, survivor in pairs}
+        mates = [mate for lane in lanes for mate in uow.members_of(lane)]
+        # Bytes that are on their way stay as they are also if this process ends before their outcome is known.
+        sending = [one.id for one, tried in uow.frozen.values() if tried and not one.attempts and one.state == "queued"]
+        uow.rows.sending += sending
+        self._render(lanes, redirects(self._side, mates, uow.state.patients))
+        self._note(pairs)
+        self.cleared += [key for mate in mates for key in _cleared_by(mate)]
+        # And appointments that seemed to be somebody else's (#33): those of these charts were read, a few others do no harm.
+        self.cleared += [row.key for row in uow.state.holds.values() if row.key.startswith("appointment:")]
+
+    def _join(self, change: MergePatients) -> tuple[int, int]:
+        """One edge of the map, and one lane where there were two. The pair's patient ids."""
         if change.survivor is None:
             raise AuthorError("a merge into somebody unknown was let pass; a rule must hold it (#65)")
         uow = self._uow
@@ -71,10 +95,7 @@ class MergeEffects:
                 if lane == retired.lane:
                     uow.rows.moved.append((delivery.id, survivor.lane))
             uow.unite(retired.lane, survivor.lane, self._at)
-        lane_mates = uow.members_of(survivor.lane)
-        self._render(survivor.lane, redirects(self._side, lane_mates, uow.state.patients))
-        self._note(retired.id, survivor.id)
-        self.cleared += [f"identity:{identifier}" for mate in lane_mates for identifier in mate.identifiers]
+        return retired.id, survivor.id
 
     def _retired(self, change: MergePatients, survivor: Patient) -> Patient:
         """The chart that goes away. An id that nobody has gets an empty one, retired from its first moment (#64)."""
@@ -109,13 +130,13 @@ class MergeEffects:
             )
             yield fresh, moved.get(row.id, row.lane)
 
-    def _render(self, lane: int, mapping: dict[tuple[str, str], Patient]) -> None:
+    def _render(self, lanes: Collection[int], mapping: dict[tuple[str, str], Patient]) -> None:
         """What was not tried yet goes to the survivor. Tried bytes are frozen, but for those whose id was refused (204)."""
         made = {rendering.id: rendering for rendering in self._uow.rows.rendered}
         for delivery, now_in in list(self._waiting()):
             _, tried = self._uow.frozen.get(delivery.id, (delivery, False))
             refused = delivery.state == "held"
-            if now_in != lane or delivery.destination != self._side or (tried and not refused):
+            if now_in not in lanes or delivery.destination != self._side or (tried and not refused):
                 continue
             known = made.get(delivery.id)
             source = self._source(delivery, known)
@@ -133,17 +154,18 @@ class MergeEffects:
         if stored is None:
             row = next(row for row in uow.rows.deliveries if row.id == delivery.id)
             peer, raw = uow.source_of(row.message)
-            stored = QueuedBytes(peer, row.body if row.body is not None else raw)
-        return stored if known is None else QueuedBytes(stored.peer, known.body)
+            stored = QueuedBytes(peer, row.body if row.body is not None else raw, row.destination)
+        return stored if known is None else replace(stored, body=known.body)
 
     # -- both halves --------------------------------------------------------------------------------------------------
 
-    def _note(self, retired: int, survivor: int) -> None:
-        """The pair, and what the other pairs of these charts have become by it."""
+    def _note(self, pairs: Sequence[tuple[int, int]]) -> None:
+        """The pairs, and what the other pairs of these charts have become by them."""
         uow = self._uow
-        if (retired, survivor) not in uow.state.merges:
-            number = uow.ids.next("merge")
-            uow.save_merge(Merge(number, retired, survivor, None, None, "one_sided", self._number))
+        for retired, survivor in pairs:
+            if (retired, survivor) not in uow.state.merges:
+                number = uow.ids.next("merge")
+                uow.save_merge(Merge(number, retired, survivor, None, None, "one_sided", self._number))
         patients = uow.state.patients
         for merge in list(uow.state.merges.values()):
             one, other = patients.get(merge.retired), patients.get(merge.survivor)

@@ -164,7 +164,7 @@ class Outbox:
             self._forget(one.id)
             self._unsent.discard(one.id)  # whoever was about to send it has the old bytes
             if one.renewed:
-                self._parked -= self._lanes.renewed(one.id, one.renewed).state in STOPPED
+                self._parked -= self._lanes.renewed(one.id, one.renewed, self._now()).state in STOPPED
 
     def thaw(self) -> None:
         """Frozen lanes go on."""
@@ -277,10 +277,12 @@ class Outbox:
         """
         self._unsent.add(delivery.id)
         try:
-            if not sender.connected or not self._reachable:
-                await sender.connect()
-                await self._say_reachable()
-            body = await self._body(delivery)
+            body: bytes | None = None
+            while body is None or not self._reachable:  # another connection may find nobody while this one reads
+                if not sender.connected or not self._reachable:
+                    await sender.connect()
+                    await self._say_reachable()
+                body = await self._body(delivery)
         except LinkDown as down:
             self._fail(delivery, down, delivery.attempts + 1, 0.0)
             return None

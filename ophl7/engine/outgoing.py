@@ -43,11 +43,15 @@ def render(
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """How the receiving side knows the patient. mapping: id -> survivor, for charts that it has merged away."""
+    """How the receiving side knows the patient. mapping: id -> survivor, for charts that it has merged away.
+
+    own: whose chart it is on the sender's side by now.
+    """
 
     peer: Side
     policy: Policy
     mapping: Mapping[tuple[str, str], Patient]
+    own: Patient | None = None
 
     @property
     def sender(self) -> PeerPolicy:
@@ -63,7 +67,9 @@ class Address:
         if self.peer == self.policy.patient_authority or any(one.authority == authority for one in ruling.match.named.keys):
             return None
         named = next((self.mapping[one.key] for one in ruling.match.named.keys if one.key in self.mapping), patient)
-        return named.identifier_of(authority)
+        known = named.identifier_of(authority)
+        # A chart that only its own side knew, and has merged: the owner knows the one that it went into (#64).
+        return known if known is not None or self.own is None else self.own.identifier_of(authority)
 
 
 def readdressed(body: bytes, control_id: str, mapping: Mapping[tuple[str, str], Patient], sender: PeerPolicy) -> bytes | None:
@@ -110,15 +116,16 @@ def _addressed(
     if pid is None or not (mapping or supplied):
         return []
     edits: list[Edit] = []
-    ids = _Ids(pid, 3, mapping, sender.authority)
+    ids = _Ids(pid, _KEY_IDS, mapping, sender.authority)
+    others = [(number, _Ids(pid, number, mapping, sender.authority)) for number in (2, 4)] if mapping else []
     if supplied is not None:
         ids.put_first(supplied)
-    if ids.changed:
-        edits.append(WriteField(pid.index, 3, ids.text))
-    for number in (2, 4) if mapping else ():
-        ids = _Ids(pid, number, mapping, sender.authority)
-        if ids.changed:
-            edits.append(WriteField(pid.index, number, ids.text))
+    for lost in (ids.lost, *(one.lost for _, one in others)):
+        if lost is not None:  # he was named by an id that the survivor has none like: he is named by his own
+            ids.put_first(lost.key)
+    for number, one in ((_KEY_IDS, ids), *others):
+        if one.changed:
+            edits.append(WriteField(pid.index, number, one.text))
     return edits
 
 
@@ -133,7 +140,7 @@ class _Ids:
         leads = [mapping.get(one.key) if one is not None and one.type in KEY_TYPES else None for one in read]
         # What is named anyway is not named twice: a retired id beside the survivor's own just leaves.
         self._named = {one.key for one, survivor in zip(read, leads, strict=True) if one is not None and survivor is None}
-        left_out: Patient | None = None
+        self.lost: Patient | None = None  # the survivor, where nothing in this list names him any more
         for identifier, survivor, text in zip(read, leads, canonical, strict=True):
             if identifier is None or survivor is None:
                 self._kept.append(text)
@@ -141,12 +148,12 @@ class _Ids:
             self.changed = True
             own = survivor.identifier_of(identifier.authority)
             if own is None:
-                left_out = survivor  # the survivor has no id of that authority: a retired one beside his would name two charts
+                self.lost = survivor  # he has no id of that authority: a retired one beside his would name two charts
             elif own.key not in self._named:
                 self._named.add(own.key)
                 self._kept.append("^".join([escape(own.value, STANDARD), *text.split("^")[1:]]))
-        if left_out is not None and number == _KEY_IDS and self._named.isdisjoint(one.key for one in left_out.identifiers):
-            self.put_first(left_out.identifiers[0])
+        if self.lost is not None and not self._named.isdisjoint(one.key for one in self.lost.identifiers):
+            self.lost = None
 
     def put_first(self, identifier: Identifier) -> None:
         """This id stands before the others, unless it is there already."""

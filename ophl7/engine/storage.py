@@ -38,6 +38,7 @@ class Keys:
     charges: (authority, id, FT1-2). last: (peer, subject, authority, id), for messages that can only repeat the last one of
     their lane (#86); authority and id are "" for a block. held: journal ids of messages in our custody, with all their holds.
     waiting: keys of holds. merges: patient ids, for every pair with one of them. queued: deliveries whose bytes are wanted.
+    appointments_of: subjects, for the holds of appointments whose messages are about them.
     open_for: (subject, now), for what is open about a patient: appointments that begin later, charges without an answer.
     blocks: objects whose later messages wait behind a hold (domain.verdicts.Condition).
     """
@@ -51,6 +52,7 @@ class Keys:
     waiting: set[str] = field(default_factory=set)
     merges: set[int] = field(default_factory=set)
     queued: set[int] = field(default_factory=set)
+    appointments_of: set[int] = field(default_factory=set)
     open_for: set[tuple[int, float]] = field(default_factory=set)
     blocks: set[str] = field(default_factory=set)
 
@@ -111,6 +113,7 @@ class QueuedBytes:
 
     peer: Side
     body: bytes
+    destination: Side
 
 
 class ClosedHold(NamedTuple):
@@ -315,6 +318,7 @@ class Rows:
     united: list[tuple[int, int]] = field(default_factory=list)  # a lane, and the one that it goes on in
     moved: list[tuple[int, int]] = field(default_factory=list)  # a waiting delivery, and its lane from now on
     rendered: list[Rendering] = field(default_factory=list)
+    sending: list[int] = field(default_factory=list)  # deliveries that were on their way when a merge united their lanes
     lists: list[ListProgress] = field(default_factory=list)
     list_refusals: list[ListRefusal] = field(default_factory=list)
 

@@ -11,12 +11,13 @@ from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from ophl7.domain.appointment import ENDED, Appointment
-from ophl7.domain.charge import Charge, counting
+from ophl7.domain.charge import Charge, ChargeLine, counting
 from ophl7.domain.identifiers import Identifier, subject_of
 from ophl7.domain.merge import Merge, survivor_on
 from ophl7.domain.patient import Patient, Side
 from ophl7.engine.ids import Ids
 from ophl7.engine.storage import (
+    ChargeUpdate,
     ClosedHold,
     ClosedHow,
     HeldMessage,
@@ -49,6 +50,7 @@ _LISTS: Final = (
     "united",
     "moved",
     "rendered",
+    "sending",
 )
 
 # The dictionaries of a State that a later load adds to; lanes, holds and what was reused have ways of their own.
@@ -93,11 +95,14 @@ class UnitOfWork:
         self._log: list[tuple[dict[Any, Any], Any, Any]] = []
         self._fresh: dict[tuple[int, Any], int] = {}  # writes of keys that were not there: (table, key) -> place in the log
         self._loaded = False
+        self._asked: list[Keys] = []  # what was loaded, as far as nobody has asked yet which holds that were
+        self._read_keys: set[str] = set()
 
     # -- loading ------------------------------------------------------------------------------------------------------
 
     async def load(self, keys: Keys, *, small: bool) -> None:
         """Loads the batch's rows."""
+        self._asked.append(keys)
         self._merge(await self._store.load(keys, small=small))
 
     async def fetch(self, keys: Keys) -> None:
@@ -105,6 +110,7 @@ class UnitOfWork:
         self.extra_reads += 1
         for authority, value, transaction in tuple(keys.charges):
             keys.charges |= {(*mate.key, transaction) for mate in self._lane_ids((authority, value))}
+        self._asked.append(keys)
         self._merge(await self._store.load(keys, small=True))
 
     def _lane_ids(self, identifier: tuple[str, str]) -> Iterator[Identifier]:
@@ -210,18 +216,22 @@ class UnitOfWork:
         number = self.state.appointments[origin, reference]
         return None if number is None else self.state.appointment_rows[number]
 
-    def charge(self, match: Match, transaction_id: str) -> Charge | None:
-        """The live charge of anybody in the patient's lane, but for what came later and waits.
+    def charge(self, match: Match, line: ChargeLine) -> Charge | None:
+        """The live charge of anybody in the patient's lane, but for what came later and waits; see kit.Context.charge.
 
         Raises LookupError when it was not loaded.
         """
         counts: Charge | None = None
+        same: Charge | None = None
         for subject in self.subjects_of(match):
-            found = self._alive(self.state.charges[subject, transaction_id])
+            found = self._alive(self.state.charges[subject, line.transaction_id])
             if found is None or found.message == self.current or (found.state == "held" and found.message > self.current):
                 continue
             counts = counting(counts, found)
-        return counts
+            if (found.kind, found.content) == (line.kind, line.content):
+                same = counting(same, found)  # two charts of one patient may each have had their own (#48)
+        # After a credit the same charge again is a new decision, a person's: then the credit counts.
+        return same if same is not None and counts is not None and (same.state, same.kind) == ("sent", counts.kind) else counts
 
     def mates(self, patient: Patient) -> list[Patient]:
         """Everybody whom either side's merges join with this patient, himself included."""
@@ -296,6 +306,9 @@ class UnitOfWork:
             own = known is not None and (known.message, known.line) == (charge.message, charge.line)
             self.put(self.state.charges, place, charge if own else counting(known, charge))
         self.rows.charges.append((charge, delivery))
+        if any((moved.message, moved.line) == (charge.message, charge.line) for moved in self.rows.charge_updates):
+            # What this batch had said of the same line is written after all inserts: so is what has become of it since.
+            self.rows.charge_updates.append(ChargeUpdate(charge.message, charge.line, charge.state, charge.subject, delivery))
 
     def add_hold(self, row: HoldRow, message: HeldMessage | None) -> None:
         """Takes custody of a message; None when it is in custody already and was not loaded."""
@@ -334,6 +347,15 @@ class UnitOfWork:
     def waiting_for(self, key: str) -> list[HoldRow]:
         """The open holds with that key, oldest first."""
         return [row for row in self._open(self._by_key.get(key, ())) if row.key == key]
+
+    def has_read_holds_of(self, key: str) -> bool:
+        """Whether the store was asked for the holds with this key: with the ids and charges of a message, or by name."""
+        for keys in self._asked:
+            ids = keys.identifiers | {(authority, value) for authority, value, _ in keys.charges}
+            self._read_keys |= {f"{kind}:{authority}:{value}" for authority, value in ids for kind in ("patient", "target")}
+            self._read_keys |= keys.waiting
+        self._asked.clear()
+        return key in self._read_keys or key.startswith(("charge:", "appointment:"))
 
     def blocking(self, scope: str) -> list[HoldRow]:
         """The open holds that make later messages of that object wait, oldest first."""

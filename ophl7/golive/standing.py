@@ -36,7 +36,7 @@ class StandingOutbox:
                 queue.unite(lane, into)
             for one in rows.rendered:
                 if one.renewed and queue.lane_of(one.id) is not None:
-                    queue.renewed(one.id, one.renewed)
+                    queue.renewed(one.id, one.renewed, self._now)
         for row in rows.deliveries:
             lane = lanes.get(row.id, row.lane)
             fresh = OpenDelivery(row.id, row.destination, lane, row.stream, row.control_id, row.state, 0, None, row.created_at)

@@ -171,7 +171,8 @@ class MemoryStore:
             if {merge.retired, merge.survivor} & keys.merges:
                 state.merges[merge.retired, merge.survivor] = merge
         for number in keys.queued:
-            state.queued[number] = QueuedBytes(self.journal[self.deliveries[number].message].peer, self._bytes(number))
+            row = self.deliveries[number]
+            state.queued[number] = QueuedBytes(self.journal[row.message].peer, self._bytes(number), row.destination)
         for subject, now in keys.open_for:
             theirs = [found for found in self.charges.values() if found[0].subject == subject]
             state.unanswered[subject] = sum(self._unanswered(charge, delivery) for charge, delivery in theirs)
@@ -194,7 +195,8 @@ class MemoryStore:
         blocks = {f"record:{subject}" for subject in subjects} | {f"charges:{lane}" for lane in (*state.lanes, *subjects)}
         blocks |= {f"appointment:{reference}" for _, reference in keys.appointments} | keys.blocks
         for row in self.holds.values():
-            if row.key in waiting or (row.blocks and row.blocks in blocks):
+            about = row.key.startswith("appointment:") and self.journal[row.message].subject in keys.appointments_of
+            if about or row.key in waiting or (row.blocks and row.blocks in blocks):
                 state.holds[row.id] = row
 
     # -- commit -------------------------------------------------------------------------------------------------------
@@ -250,7 +252,10 @@ class MemoryStore:
             self.deliveries[mark.id] = self.deliveries[mark.id]._replace(state=mark.state)
         for number, lane in rows.moved:
             self.deliveries[number] = self.deliveries[number]._replace(lane=lane)
-        for one in rows.rendered:
+        for number in rows.sending:
+            if self.deliveries[number].state == "queued":
+                self.deliveries[number] = self.deliveries[number]._replace(state="sending")
+        for one in {one.id: one for one in rows.rendered}.values():
             known_as = self.deliveries[one.id]
             self.deliveries[one.id] = known_as._replace(body=one.body)
             if one.renewed:

@@ -148,6 +148,8 @@ def journal_row(row: JournalRow) -> tuple[Any, ...]:
 
 def writes(rows: Rows) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
     """The statements of one commit: parents before children; within a table by key, so that neighbours share a page."""
+    # Two merges of one batch may render a delivery twice: only the last bytes are ever sent.
+    rendered = {one.id: one for one in rows.rendered}.values()
     upserts: tuple[tuple[str, list[tuple[Any, ...]]], ...] = (
         ("upsert_patient", [patient_row(rows.patients[number]) for number in sorted(rows.patients)]),
         ("upsert_alias", [(one.value, one.authority, one.type, number) for one, number in rows.aliases]),
@@ -163,8 +165,9 @@ def writes(rows: Rows) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
         ("mark_delivery", [(m.state, m.attempts, m.next_at, m.answer, m.at, m.id) for m in rows.marks]),
         ("mark_link", [(one.destination, "up" if one.reachable else "down") for one in rows.links]),
         ("move_delivery", [(lane, number) for number, lane in rows.moved]),
-        ("render_delivery", [(one.body, one.id) for one in rows.rendered if not one.renewed]),
-        ("renew_delivery", [(one.body, one.renewed, one.id) for one in rows.rendered if one.renewed]),
+        ("sending_delivery", [(number,) for number in rows.sending]),
+        ("render_delivery", [(one.body, one.id) for one in rendered if not one.renewed]),
+        ("renew_delivery", [(one.body, one.renewed, one.id) for one in rendered if one.renewed]),
         ("upsert_merge", [merge_row(rows.merges[number]) for number in sorted(rows.merges)]),
         ("insert_drift", [(d.id, d.message, d.patient, d.peer, d.field, d.offered, d.kept, d.rule, d.at) for d in rows.drift]),
         ("insert_audit", [(a.at, a.actor, a.action, a.target, a.reason) for a in rows.audit]),

@@ -42,6 +42,8 @@ class Loader:
             self._last(keys.last, state)
         if holds and (identifiers or keys.appointments or keys.waiting or keys.blocks):
             self._holds(identifiers, keys, state)
+        if holds and keys.appointments_of:
+            self._take_holds("open_appointment_holds", keys.appointments_of, state)
         if keys.merges:
             self._merges(keys.merges, state)
         if keys.queued:
@@ -168,8 +170,8 @@ class Loader:
                 state.merges[merge.retired, merge.survivor] = merge
 
     def _queued(self, deliveries: Collection[int], state: State) -> None:
-        for number, peer, body, raw, start, end in self._rows("queued_bytes", deliveries):
-            state.queued[number] = QueuedBytes(peer, body if body is not None else raw[start:end])
+        for number, peer, destination, body, raw, start, end in self._rows("queued_bytes", deliveries):
+            state.queued[number] = QueuedBytes(peer, body if body is not None else raw[start:end], destination)
 
     def _open_for(self, wanted: Collection[tuple[int, float]], state: State) -> None:
         subjects = {subject for subject, _ in wanted}

@@ -163,14 +163,14 @@ def test_ids_of_several_charts_are_one_patients_where_a_merge_joined_them(
 def test_the_merges_of_one_message_see_each_other() -> None:
     one, two, three = chart(1), chart(2), chart(3)
     wanted = [
-        Wanted(ident("P1"), one, ident("P2"), two),
-        Wanted(ident("P2"), two, ident("P3"), three),
-        Wanted(ident("P1"), one, ident("P2"), two),
-        Wanted(ident("P1"), one, ident("P3"), three),
-        Wanted(ident("P3"), three, ident("P1"), one),
-        Wanted(ident("X9"), None, ident("P3"), three),
-        Wanted(ident("X9"), None, ident("P1"), one),
-        Wanted(ident("X8"), None, ident("X7"), None),
+        Wanted(ident("P1"), one, (ident("P2"),), two),
+        Wanted(ident("P2"), two, (ident("P3"),), three),
+        Wanted(ident("P1"), one, (ident("P2"),), two),
+        Wanted(ident("P1"), one, (ident("P3"),), three),
+        Wanted(ident("P3"), three, (ident("P1"),), one),
+        Wanted(ident("X9"), None, (ident("P3"),), three),
+        Wanted(ident("X9"), None, (ident("P1"),), one),
+        Wanted(ident("X8"), None, (ident("X7"),), None),
     ]
     found = planned("pm", wanted, [one, two, three])
     assert [change.relation for change in found] == ["new", "new", "again", "again", "cycle", "new", "again", "new"]

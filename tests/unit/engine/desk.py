@@ -110,6 +110,7 @@ class Seen:
     fed: list[tuple[DeliveryRow, bytes | None]] = field(default_factory=list)
     marks: list[DeliveryMark | LinkMark] = field(default_factory=list)
     tried: set[int] = field(default_factory=set)
+    out: set[int] = field(default_factory=set)
     refused: set[int] = field(default_factory=set)
     frozen: set[int] = field(default_factory=set)
     united: list[tuple[int, int]] = field(default_factory=list)
@@ -138,10 +139,10 @@ class Seen:
         self.marks += marks
 
     def freeze(self, lanes: Collection[int]) -> list[tuple[OpenDelivery, bool]]:
-        """Everything that was fed waits for ever; what is in `tried` was tried once."""
+        """Everything that was fed waits for ever; what is in `tried` was tried once, what is in `out` is on its way."""
         self.frozen.update(lanes)
         waiting = [self.open_delivery(row) for row, _ in self.fed]
-        return [(one, one.id in self.tried) for one in waiting if one.lane in lanes]
+        return [(one, one.id in self.tried | self.out) for one in waiting if one.lane in lanes]
 
     def open_delivery(self, row: DeliveryRow) -> OpenDelivery:
         lane = row.lane

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ophl7.domain.charge import ChargeLine
 from ophl7.domain.identifiers import NamedPatient, subject_of
 from ophl7.engine.ids import Ids
 from ophl7.engine.storage import Counters, Keys, Rows
@@ -31,6 +32,9 @@ def test_numbers_ascend_table_by_table_and_control_ids_are_short_and_unique() ->
     assert ids.control_id("D", 36) == "ABCDD10"
 
 
+LINE = ChargeLine("T1", "CG", "20240301", "99213", (), "1", (), "142.00", "V1", b"", usable_id=True, segments=())
+
+
 async def test_what_was_not_loaded_is_a_lookup_error_and_a_read_mends_it() -> None:
     uow = await opened(registered(patient(1)), Rows(appointments={1: appointment(1, "F1")}))
     one = patient(1)
@@ -40,13 +44,13 @@ async def test_what_was_not_loaded_is_a_lookup_error_and_a_read_mends_it() -> No
     with pytest.raises(LookupError):
         uow.appointment("pm", "F1")
     with pytest.raises(LookupError):
-        uow.charge(match, "T1")
+        uow.charge(match, LINE)
     await uow.read(Read("patient", ("PM", "P1")))
     await uow.read(Read("appointment", ("pm", "F1")))
     await uow.read(Read("charge", ("PM", "P1", "T1")))
     assert uow.patient(("PM", "P1")) == one
     assert uow.appointment("pm", "F1") == appointment(1, "F1")
-    assert uow.charge(match, "T1") is None
+    assert uow.charge(match, LINE) is None
     assert uow.extra_reads == 3
 
 
@@ -93,7 +97,7 @@ async def test_charges_of_a_patient_registered_in_this_batch_are_found_by_each_o
     uow.current = 7
     await uow.read(Read("charge", ("EMR", "9", "T1")))
     match = Match(NamedPatient((second,), ()), one, ambiguous=False, unknown=())
-    assert uow.charge(match, "T1") == waiting
+    assert uow.charge(match, LINE) == waiting
 
 
 async def test_a_patient_that_changes_its_lane_is_in_the_new_one_only() -> None:

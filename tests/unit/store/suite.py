@@ -406,9 +406,9 @@ class StoreSuite:
         await store.commit(Rows(marks=[mark(2, "held", 1, None), mark(4, "held", 1, None)]))
         queued = (await store.load(Keys(queued={1, 2, 3}), small=True)).queued
         assert queued == {
-            1: QueuedBytes("pm", b"MSH|two\r"),
-            2: QueuedBytes("pm", b"own"),
-            3: QueuedBytes("emr", journal(2, peer="emr").raw),
+            1: QueuedBytes("pm", b"MSH|two\r", "emr"),
+            2: QueuedBytes("pm", b"own", "emr"),
+            3: QueuedBytes("emr", journal(2, peer="emr").raw, "emr"),
         }
         await store.commit(
             Rows(

@@ -58,6 +58,10 @@ SELECT id, message, key, blocks, reason, since, peer FROM hold WHERE closed_at I
 -- name: accepted_of_message
 SELECT message, key, reason FROM hold WHERE closed_how = 'accepted' AND message IN ({keys}) ORDER BY id;
 
+-- name: open_appointment_holds
+SELECT h.id, h.message, h.key, h.blocks, h.reason, h.since, h.peer FROM hold h JOIN journal j ON j.id = h.message
+WHERE h.closed_at IS NULL AND h.key >= 'appointment:' AND h.key < 'appointment;' AND j.subject IN ({keys});
+
 -- name: held
 SELECT id, peer, raw, start, "end", received_at FROM journal WHERE id IN ({keys});
 
@@ -67,7 +71,8 @@ UNION
 SELECT id, retired, survivor, pm_at, emr_at, state, message FROM merge WHERE survivor IN ({keys});
 
 -- name: queued_bytes
-SELECT d.id, j.peer, d.body, j.raw, j.start, j."end" FROM delivery d JOIN journal j ON j.id = d.message WHERE d.id IN ({keys});
+SELECT d.id, j.peer, d.destination, d.body, j.raw, j.start, j."end"
+FROM delivery d JOIN journal j ON j.id = d.message WHERE d.id IN ({keys});
 
 -- name: coming_appointments
 WITH wanted (subject, now) AS (VALUES {keys})
@@ -147,6 +152,9 @@ UPDATE delivery SET state = ?, attempts = ?, next_at = ?, last_answer = ?, chang
 
 -- name: move_delivery
 UPDATE delivery SET lane = ? WHERE id = ?;
+
+-- name: sending_delivery
+UPDATE delivery SET state = 'sending' WHERE id = ? AND state = 'queued';
 
 -- name: render_delivery
 UPDATE delivery SET body = ? WHERE id = ?;
