@@ -117,7 +117,7 @@ def _frame(segments: Sequence[str]) -> bytes:
 
 
 def _msh(sender: str, receiver: str, event: str, version: str, now: datetime) -> str:
-    return f"MSH|^~\\&|{sender}|MAPLE|{receiver}|MAPLE|{now:%Y%m%d%H%M%S}||{event}|B{MARK.decode()}|P|{version}|||AL|NE"
+    return f"MSH|^~\\&|{sender}|MAPLE|{receiver}|MAPLE|{now:%Y%m%d%H%M%S}||{event}|B{MARK.decode()}|P|{version}"
 
 
 def _address(child: Patient) -> str:
