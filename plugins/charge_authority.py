@@ -12,6 +12,7 @@ from ophl7.kit import (
     Charge,
     Context,
     Location,
+    Patient,
     Rules,
     Verdict,
     apply,
@@ -51,19 +52,18 @@ async def patient(change: Change, ctx: Context) -> Verdict | None:
         if ctx.match.ambiguous or ctx.introduces is not None:
             return None
         return hold("#43", f"patient:{ctx.match.key}", "the patient is not known yet")
-    if known.provisional:
-        return apply("#40", text="the patients' owner has not confirmed this patient yet")
-    return None
+    if known.marked or len(ctx.same_person(known)) > 1:
+        inactive = _inactive(change, ctx, known)
+        if inactive is not None:
+            return inactive
+    return apply("#40", text="the patients' owner has not confirmed this patient yet") if known.provisional else None
 
 
-@rules.judge("charge.add")
-async def inactive_chart(change: Change, ctx: Context) -> Verdict | None:
+def _inactive(change: Change, ctx: Context, named: Patient) -> Verdict | None:
     """What was done before the chart was inactivated is billed; anything later waits until it is in use again (#45)."""
     assert isinstance(change, AddCharge)
-    if ctx.match.patient is None:
-        return None
     owner = ctx.policy.patient_authority
-    known = ctx.survivor(ctx.match.patient, owner)
+    known = ctx.survivor(named, owner)
     since = known.inactive_since(owner)
     if since is None:
         return None

@@ -64,6 +64,11 @@ class Patient:
         """The same chart, inactive on that side since then; None: in use."""
         return replace(self, inactive_pm=since) if side == "pm" else replace(self, inactive_emr=since)
 
+    @property
+    def marked(self) -> bool:
+        """Whether either side has inactivated the chart."""
+        return self.inactive_pm is not None or self.inactive_emr is not None
+
     def inactive_since(self, side: Side) -> float | None:
         """When that side inactivated the chart without merging it; None when it did not."""
         return None if self.retired_on(side) else self.inactive_pm if side == "pm" else self.inactive_emr

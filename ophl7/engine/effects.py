@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ophl7.domain.appointment import Appointment, Progress, starts_at
 from ophl7.domain.changes import (
     AddCharge,
+    Change,
     ConfirmPatient,
     CreatePatient,
     Deliver,
@@ -66,34 +67,48 @@ class Effects:
     def _record(self, ruling: Ruling) -> Patient | None:
         patient = ruling.match.patient
         fields: dict[str, str] | None = None
+        merges: list[MergePatients] = []
         for judged in ruling.judged:
             change = judged.change
             if isinstance(change, SetField):
-                if patient is None:
-                    continue
-                if not judged.applies:
-                    self._drift(judged, change, patient)
-                    continue
-                if fields is None:
-                    fields = dict(patient.fields)
-                if isinstance(change.value, str):
-                    fields[change.path] = change.value
-                else:
-                    fields.pop(change.path, None)
-            elif isinstance(change, CreatePatient) and judged.applies:
-                patient = self._create(change)
-            elif isinstance(change, LinkIdentifier) and judged.applies:
-                of = change.of if change.of is not None else patient
-                patient = self._link(change, self._uow.state.patients[of.id]) if of is not None else None
-            elif isinstance(change, ConfirmPatient | SetActive) and judged.applies and patient is not None:
-                patient = self._standing(change, patient)
-        merges = [judged.change for judged in ruling.judged if isinstance(judged.change, MergePatients) and judged.applies]
+                if patient is not None:
+                    fields = self._field(judged, change, patient, fields)
+            elif isinstance(change, MergePatients) and judged.applies:
+                merges.append(change)
+            elif judged.applies:
+                patient = self._person(change, patient)
         if merges:
             self.cleared += self._merge(merges)
             patient = self._uow.state.patients[patient.id] if patient is not None else None
         if patient is not None and fields is not None:
             patient = replace(patient, fields=fields, message=self._number)
             self._uow.save_patient(patient)
+        return patient
+
+    def _field(
+        self, judged: Judged, change: SetField, patient: Patient, fields: dict[str, str] | None
+    ) -> dict[str, str] | None:
+        """The patient's fields with this one, a copy of his own from the first that is taken."""
+        if not judged.applies:
+            self._drift(judged, change, patient)
+            return fields
+        if fields is None:
+            fields = dict(patient.fields)
+        if isinstance(change.value, str):
+            fields[change.path] = change.value
+        else:
+            fields.pop(change.path, None)
+        return fields
+
+    def _person(self, change: Change, patient: Patient | None) -> Patient | None:
+        """Whom the message is about, after a change of who he is."""
+        if isinstance(change, CreatePatient):
+            return self._create(change)
+        if isinstance(change, LinkIdentifier):
+            of = change.of if change.of is not None else patient
+            return self._link(change, self._uow.state.patients[of.id]) if of is not None else None
+        if isinstance(change, ConfirmPatient | SetActive) and patient is not None:
+            return self._standing(change, patient)
         return patient
 
     def _create(self, change: CreatePatient) -> Patient:
@@ -210,18 +225,21 @@ class Effects:
         number = self._uow.ids.next("delivery")
         control_id = self._uow.ids.control_id("D", number)
         lane = patient.lane if patient is not None else self._block_lane(ruling)
-        own = self._uow.survivor(patient, self._peer) if patient is not None else None
-        address = Address(self._peer, self._policy, self._redirects(change.to, patient), own)
-        body = render(self._message, control_id, ruling, patient, address)
+        body = render(self._message, control_id, ruling, patient, self._address(change.to, patient))
         row = DeliveryRow(number, change.to, lane, change.stream, self._number, control_id, "queued", body, self._at)
         self._uow.rows.deliveries.append(row)
         self.deliveries.append(row)
         return number
 
-    def _redirects(self, to: Side, patient: Patient | None) -> Mapping[tuple[str, str], Patient]:
-        """Ids that the receiver has merged away, with the survivor there; nearly everybody is alone in his lane."""
-        mates = self._uow.members_of(patient.lane) if patient is not None else []
-        return redirects(to, mates, self._uow.state.patients) if len(mates) > 1 else {}
+    def _address(self, to: Side, patient: Patient | None) -> Address | None:
+        """How the receiver knows the patient; None when the message names him as it should, as nearly all of the owner's do."""
+        if patient is None:
+            return None
+        mates = self._uow.mates(patient)
+        if len(mates) == 1 and self._peer == self._policy.patient_authority:
+            return None
+        mapping = redirects(to, mates, self._uow.state.patients) if len(mates) > 1 else {}
+        return Address(self._peer, self._policy, mapping, self._uow.survivor(patient, self._peer))
 
     def _block_lane(self, ruling: Ruling) -> int:
         """An appointment without a patient is a lane of its own; anything else without a patient is one by its message."""

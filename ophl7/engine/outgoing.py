@@ -26,17 +26,18 @@ def render(
     control_id: str,
     ruling: Ruling,
     patient: Patient | None,
-    address: Address,
+    address: Address | None,
 ) -> bytes | None:
     """The body to send, None when it is the received bytes with our control id (the usual case: stored once).
 
-    patient: whom the message is about, None for none. Raises Unwritable for a value that the message's charset lacks.
+    patient: whom the message is about, None for none. address: None when it names him as the receiver knows him.
+    Raises Unwritable for a value that the message's charset lacks.
     """
     edits: list[Edit] = []
     if any(not judged.applies for judged in ruling.judged):
         edits += _owners_values(message, ruling)
         edits += _without_known_charges(ruling)
-    if patient is not None:
+    if patient is not None and address is not None:
         edits += _addressed(message, address.mapping, address.supplied(ruling, patient), address.sender)
     return rewrite(message, control_id, edits) if edits else None
 

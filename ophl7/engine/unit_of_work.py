@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any, Final, TypeVar
 
 from ophl7.domain.appointment import ENDED, Appointment
@@ -68,6 +69,8 @@ _TABLES: Final = (
     "queued",
     "unanswered",
 )
+
+_lists_of = attrgetter(*_LISTS)
 
 Mark = tuple[int, ...]
 K = TypeVar("K")
@@ -176,8 +179,7 @@ class UnitOfWork:
 
     def mark(self) -> Mark:
         """Where a message begins."""
-        rows = self.rows
-        return (len(self._log), *(len(getattr(rows, name)) for name in _LISTS))
+        return (len(self._log), *map(len, _lists_of(self.rows)))
 
     def undo(self, mark: Mark) -> None:
         """Takes everything back to the mark."""
@@ -235,6 +237,8 @@ class UnitOfWork:
 
     def mates(self, patient: Patient) -> list[Patient]:
         """Everybody whom either side's merges join with this patient, himself included."""
+        if len(self.state.lanes.get(patient.lane, ())) < 2:
+            return [patient]  # nearly everybody
         return self.members_of(patient.lane) or [patient]
 
     def survivor(self, patient: Patient, side: Side) -> Patient:
