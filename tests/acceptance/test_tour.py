@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -40,6 +41,7 @@ sys.stdout.write(connection.getresponse().read().decode())
 
 _UNSTEADY = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+(?:Z|[+-]\d\d:\d\d)"), "TIME"),
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"), "TIME"),
     (re.compile(r'"oldest_seconds":[\d.]+'), '"oldest_seconds":AGE'),
     (re.compile(r"\b[A-Z2-9]{4}D([0-9A-Z]+)\b"), r"OURS-\1"),
     (re.compile(r"token=\S+"), "token=TOKEN"),
@@ -105,7 +107,8 @@ class Reader:
 
     def _environ(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("OPHL7_")}
-        own = dict.fromkeys(("OPHL7_PM_LISTEN", "OPHL7_EMR_LISTEN", "OPHL7_HTTP_LISTEN"), "127.0.0.1:0")
+        own = dict.fromkeys(("OPHL7_PM_LISTEN", "OPHL7_EMR_LISTEN"), "127.0.0.1:0")
+        own["OPHL7_HTTP_LISTEN"] = f"127.0.0.1:{self.ports.get('8080', 0)}"  # where commands look for the broker
         return kept | own | {"PATH": f"{self.home / 'bin'}:{os.environ['PATH']}", "TOKEN": self.token}
 
     def _here(self, text: str) -> str:
@@ -146,6 +149,9 @@ class Reader:
         return Program(child, shown)
 
     def _start_broker(self, command: Command) -> None:
+        self.ports.pop("8080", None)
+        for theirs in re.findall(r"mllp://127\.0\.0\.1:(\d+)", command.text):
+            self.ports.setdefault(theirs, free_port())  # somebody will listen there later
         self.broker = self._open(self._here(command.text), errors_too=False)
         said = wait_for(self.broker, lambda text: "Ctrl-C." in text)
         for name, pattern in {"2575": r"\(PM\) sends .* port (\d+)", "2576": r"EMR sends .* port (\d+)"}.items():
@@ -156,7 +162,7 @@ class Reader:
 
     def _listen(self, command: Command) -> None:
         theirs = found_in(r"--port (\d+)", command.text)
-        program = self._open(command.text.replace(theirs, "0"), errors_too=True)
+        program = self._open(command.text.replace(theirs, self.ports.get(theirs, "0")), errors_too=True)
         self.ports[theirs] = found_in(r"on 127\.0\.0\.1:(\d+)", wait_for(program, lambda text: "Try:" in text))
         self.listening.append((program, command.printed))
 
@@ -173,6 +179,13 @@ class Reader:
             wanted = sorted(steady(printed).splitlines())
             said = wait_for(program, lambda text, wanted=wanted: len(text.splitlines()) >= len(wanted))  # type: ignore[misc]
             assert sorted(steady(self._there(said)).splitlines()) == wanted
+
+
+def free_port() -> str:
+    """A port on which nobody listens yet."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return str(taken.getsockname()[1])
 
 
 def found_in(pattern: str, text: str) -> str:
@@ -211,7 +224,7 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
 
 def test_the_tour_of_the_readme_happens_as_it_is_told(reader: Reader) -> None:
     commands = commands_of((ROOT / "README.md").read_text("utf-8"))
-    assert sum(" send " in command.text for command in commands) == 8
+    assert sum(" send " in command.text for command in commands) == 13
     for command in commands:
         reader.type_in(command)
     reader.look_at_the_other_terminals()
