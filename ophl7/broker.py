@@ -9,10 +9,8 @@ import shutil
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
 from functools import partial
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
 from ophl7 import __version__, doorkey
 from ophl7.admin.app import make_app
@@ -21,7 +19,6 @@ from ophl7.admin.server import HttpServer
 from ophl7.certificates import CertificateWatch, PeerTls, read_tls
 from ophl7.clock import SystemClock
 from ophl7.domain.patient import Side
-from ophl7.domain.policy import PeerPolicy, Policy
 from ophl7.engine.custody import Custody
 from ophl7.engine.deciding import Decider, Decision
 from ophl7.engine.ids import Ids
@@ -48,7 +45,8 @@ from ophl7.observe.logs import Log
 from ophl7.observe.metrics import CONTENT_TYPE, Metrics
 from ophl7.observe.telling import EngineTeller, LinkTeller, ListenerTeller
 from ophl7.orders import Orders
-from ophl7.settings import PeerSettings, Settings
+from ophl7.practice import policy_from
+from ophl7.settings import Settings
 from ophl7.store.reader import SqliteReader
 from ophl7.store.sqlite import SqliteStore
 from ophl7.units import Address, nearby
@@ -74,30 +72,6 @@ class Listening:
 
     pm: tuple[str, int]
     emr: tuple[str, int]
-
-
-def policy_from(settings: Settings) -> Policy:
-    """The practice's set-up, as the rules need it."""
-
-    def peer(one: PeerSettings) -> PeerPolicy:
-        weak = one.control_id == "weak"
-        return PeerPolicy(one.authority, one.encoding, weak, one.ignore_events, ack_mode=one.ack_mode, names=one.names)
-
-    wanted = settings.processing_id
-    return Policy(
-        patient_authority=settings.patient_authority,
-        schedule_authority=settings.schedule_authority,
-        zone=settings.timezone,
-        peers={"pm": peer(settings.pm), "emr": peer(settings.emr)},
-        foreign_fields=settings.foreign_fields,
-        processing_ids=None if wanted == "any" else wanted,
-        learn_until=_end_of(settings.learn_until, settings.timezone),
-    )
-
-
-def _end_of(day: date | None, zone: ZoneInfo) -> float:
-    """The midnight after that day in the practice's zone, in seconds since the epoch; 0 for no day."""
-    return 0.0 if day is None else datetime.combine(day + timedelta(days=1), time(), zone).timestamp()
 
 
 class Broker:

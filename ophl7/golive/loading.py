@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from ophl7.broker import HANDLER_SECONDS, policy_from
+from ophl7.broker import HANDLER_SECONDS
 from ophl7.clock import SystemClock
 from ophl7.domain.patient import Side
 from ophl7.domain.policy import Policy
@@ -29,6 +29,7 @@ from ophl7.golive.records import Record
 from ophl7.golive.rows import Setup
 from ophl7.golive.source import Source, look_at
 from ophl7.golive.standing import StandingOutbox
+from ophl7.practice import policy_from
 from ophl7.settings import Settings
 from ophl7.store.rehearsal import rehearsal
 from ophl7.store.sqlite import SqliteStore

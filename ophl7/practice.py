@@ -1,0 +1,33 @@
+"""The practice's set-up: settings, as the rules need them."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from ophl7.domain.policy import PeerPolicy, Policy
+from ophl7.settings import PeerSettings, Settings
+
+
+def policy_from(settings: Settings) -> Policy:
+    """The practice's set-up, as the rules need it."""
+
+    def peer(one: PeerSettings) -> PeerPolicy:
+        weak = one.control_id == "weak"
+        return PeerPolicy(one.authority, one.encoding, weak, one.ignore_events, ack_mode=one.ack_mode, names=one.names)
+
+    wanted = settings.processing_id
+    return Policy(
+        patient_authority=settings.patient_authority,
+        schedule_authority=settings.schedule_authority,
+        zone=settings.timezone,
+        peers={"pm": peer(settings.pm), "emr": peer(settings.emr)},
+        foreign_fields=settings.foreign_fields,
+        processing_ids=None if wanted == "any" else wanted,
+        learn_until=_end_of(settings.learn_until, settings.timezone),
+    )
+
+
+def _end_of(day: date | None, zone: ZoneInfo) -> float:
+    """The midnight after that day in the practice's zone, in seconds since the epoch; 0 for no day."""
+    return 0.0 if day is None else datetime.combine(day + timedelta(days=1), time(), zone).timestamp()
