@@ -525,3 +525,23 @@ async def test_a_merge_of_a_chart_whose_charges_wait_blocks_those_of_the_survivo
     assert practice.state("C2") == "held"
     await practice.accepted("emr", dft("C3", [Fee("T-9")], RUTH))
     assert [practice.state(name) for name in ("C1", "C2", "C3")] == ["accepted"] * 3
+
+
+async def test_a_refusal_that_comes_after_the_merge_is_explained_by_it_too__any(opened: Opening) -> None:
+    """The natural race: the charge is on its way while the PM's staff merge."""
+    practice = await twice(opened, PM_OWNS)
+    gate = asyncio.Event()
+    practice.desk["pm"].script.append(slow(gate, refuse("AE", 204)))
+    charge, later = dft("C1", [Fee("T-1")], TWIN), dft("C2", [Fee("T-2")], RUTH)
+    await practice.accepted("emr", charge)
+    await practice.desk["pm"].received(1, 10)
+    await practice.accepted("pm", merge_of("pm", TWIN, RUTH))
+    await practice.accepted("emr", later)
+    refused = practice.deliveries("C1")[0]["control_id"]
+    gate.set()
+    await practice.until(lambda: practice.deliveries("C2")[0]["state"] == "accepted")
+    (row,) = practice.deliveries("C1")
+    assert (row["state"], row["former_control_id"]) == ("accepted", refused)
+    arrived = [payload for payload in practice.desk["pm"].payloads if segments(payload, b"FT1")]
+    assert [ids_in(payload) for payload in arrived] == [b"7051^^^PM^MR", b"7050^^^PM^MR", b"7050^^^PM^MR"]
+    assert control_id_of(arrived[1]) == row["control_id"]

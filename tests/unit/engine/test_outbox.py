@@ -456,3 +456,31 @@ async def test_a_refused_delivery_that_a_merge_explains_goes_on_in_its_place_und
         await link.quiet()
         assert peer.ids == ["D1", "DNEW", "D2"]
         assert link.box.status == LinkStatus("up", 0, 0, None, "AE 204")
+
+
+async def test_a_connection_that_finds_nobody_while_another_reads_its_bytes_makes_that_one_say_again_that_it_sends() -> None:
+    """The disk must not say `down` while bytes are on their way."""
+    first, second = Peer(), Peer(REFUSED)
+    async with Link(first, second) as link:
+        reading = asyncio.Event()
+        fetch = link.store.body_of
+
+        async def slowly(delivery: int) -> bytes:
+            if delivery == 1:
+                await reading.wait()
+            return await fetch(delivery)
+
+        link.store.body_of = slowly  # type: ignore[method-assign]
+        await link.feed(row(1, lane=5), at_hand=False)
+        await link.quiet()
+        await link.feed(row(2, lane=6))
+        await link.until(lambda: link.links)
+        assert [one.reachable for one in link.links] == [False]
+        link.commits = False
+        link.commit_marks()
+        reading.set()
+        await link.quiet()
+        assert [one.reachable for one in link.links][:2] == [False, True]
+        assert "D1" not in first.ids, "not before the disk knows"
+        link.commit_marks()
+        await link.until(lambda: "D1" in first.ids + second.ids)
