@@ -484,3 +484,44 @@ async def test_a_connection_that_finds_nobody_while_another_reads_its_bytes_make
         assert "D1" not in first.ids, "not before the disk knows"
         link.commit_marks()
         await link.until(lambda: "D1" in first.ids + second.ids)
+
+
+async def test_bytes_that_were_read_while_a_merge_made_them_anew_never_leave() -> None:
+    peer = Peer()
+    async with Link(peer) as link:
+        asked, go_on = asyncio.Event(), asyncio.Event()
+        fetch = link.store.body_of
+
+        async def slowly(delivery: int) -> bytes:
+            old = await fetch(delivery)
+            asked.set()
+            await go_on.wait()
+            return old
+
+        link.store.body_of = slowly  # type: ignore[method-assign]
+        await link.feed(row(1, lane=5), at_hand=False)
+        await link.until(asked.is_set)
+        assert [tried for _, tried in link.box.freeze({5})] == [False]
+        rendered = [Rendering(1, adt("C1", ids="8^^^PM^MR"), "")]
+        await link.store.commit(Rows(rendered=rendered))
+        link.box.merged([], rendered)
+        link.box.thaw()
+        go_on.set()
+        await link.until(lambda: link.marks)
+        ((_, payload),) = peer.received
+        assert b"|8^^^PM^MR|" in payload
+
+
+async def test_what_waits_for_a_connection_lets_an_older_one_of_its_united_lane_go_first() -> None:
+    peer = Distant()
+    async with Link(peer) as link:
+        await link.feed(row(2, lane=6))
+        await link.until(lambda: peer.knocks)
+        await link.feed(row(1, lane=5))
+        link.box.freeze({5, 6})
+        await link.store.commit(Rows(moved=[(2, 5)]))
+        link.box.merged([(6, 5)], [])
+        link.box.thaw()
+        peer.door.set()
+        await link.until(lambda: len(link.marks) == 2)
+        assert peer.ids == ["D1", "D2"]
