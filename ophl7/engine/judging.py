@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from ophl7.domain.changes import AddCharge, Change, Deliver, MergePatients, Note, Receive, SetField, UpdatePatient
 from ophl7.domain.charge import clears
@@ -24,6 +25,10 @@ from ophl7.kit import Context, Match, RegisteredHandler, RegisteredRule, Segment
 
 # Why a message is ignored of which nothing is taken and nobody needs to hear (#5, #37, #48).
 CHANGES_NOTHING = "it changes nothing"
+
+
+# Somebody has a handful of ids. A message that names him by thousands waits under the first: a hold each would bury the others.
+MOST_NAMES = 16
 
 
 class Judge:
@@ -222,7 +227,7 @@ def _wait_for_any_id(ruling: Ruling) -> None:
         elif condition.kind == "target":
             merges = [judged.change for judged in ruling.judged if isinstance(judged.change, MergePatients)]
             names = [one for merge in merges if condition.key == f"target:{merge.survivor_id}" for one in merge.survivor_ids]
-        for identifier in names:
+        for identifier in islice(names, MOST_NAMES):
             key = f"{condition.kind}:{identifier}"
             ruling.conditions.setdefault(key, replace(condition, key=key))
 

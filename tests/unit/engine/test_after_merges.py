@@ -279,3 +279,26 @@ async def test_a_copy_that_is_refused_after_the_merge_goes_on_for_the_survivor_u
         assert after.control_id != rows["C1"].control_id
         assert ids_left(desk, "C1") == P2
         assert desk.memory.deliveries[rows["C2"].id].state == "held", "the PM does not know the survivor either: a person's"
+
+
+async def test_row_45_a_return_under_an_id_that_the_hold_is_not_named_after_releases_it_too() -> None:
+    async with Desk() as desk:
+        await desk.send("pm", adt("A1", ids=f"{P1}~7^^^CLINIC^MR"), gone("G", P1))
+        await desk.send("emr", dft("C1", ft1("T1"), ids=P1))
+        assert holds(desk) == ["patient:PM:1"]
+        await desk.send("pm", adt("BACK", ids="7^^^CLINIC^MR"))
+        assert desk.journal("C1").state == "accepted"
+
+
+@pytest.mark.parametrize("kind", ["charge", "merge"])
+async def test_a_message_of_thousands_of_unknown_ids_does_not_become_thousands_of_holds(kind: str) -> None:
+    many = "~".join(f"{number}^^^X^MR" for number in range(3000))
+    async with Desk() as desk:
+        await desk.send("pm", adt("A1", ids=P1))
+        sent = dft("C1", ft1("T1"), ids=many) if kind == "charge" else merged("C1", (P1, many))
+        assert await desk.send("emr", sent) == ["AA"]
+        assert desk.journal("C1").state == "held"
+        assert len(desk.memory.holds) == 16
+        await desk.send("pm", adt("R", ids="15^^^X^MR"))
+        assert desk.journal("C1").state == "accepted"
+        assert holds(desk) == []
