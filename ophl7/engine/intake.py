@@ -21,6 +21,7 @@ from ophl7.engine.arrival import Arrival, collect_keys
 from ophl7.engine.asked import Asked, Outcome, Request, Work, answer, perform
 from ophl7.engine.deciding import Decider, Decision
 from ophl7.engine.frames import Frame, join_answers, read_frame
+from ophl7.engine.handover import fresh, made_anew
 from ophl7.engine.ids import Ids
 from ophl7.engine.judging import describe, record_scope
 from ophl7.engine.matching import NO_MATCH, match
@@ -294,20 +295,10 @@ class Engine:
         """Only now, after the commit: what is marked, lanes that merges united, what goes on with other bytes, what is new."""
         if rows.marks or rows.links:
             self._outlet.marked([*rows.marks, *rows.links])
-        fresh = rows.deliveries
         if rows.united or rows.rendered:
-            # What was made in this batch is not known to the outbox yet, and is fed as it has become.
-            made = {one.id: one for one in rows.rendered}
-            lanes = dict(rows.moved)
-            new = {row.id for row in fresh}
-            self._outlet.merged(rows.united, [one for one in made.values() if one.id not in new])
-            fresh = [
-                row._replace(lane=lanes.get(row.id, row.lane), body=made[row.id].body if row.id in made else row.body)
-                for row in fresh
-            ]
-        if fresh:
-            bodies = {row.id: row.raw for row in rows.journal if row.start == 0 and row.end == len(row.raw)}
-            self._outlet.feed([(row, row.body if row.body is not None else bodies.get(row.message)) for row in fresh])
+            self._outlet.merged(rows.united, made_anew(rows))
+        if rows.deliveries:
+            self._outlet.feed(fresh(rows))
 
     # -- when it fails --------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from ophl7.domain.patient import Side
+from ophl7.engine.handover import fresh, made_anew
 from ophl7.engine.lanes import Lanes
 from ophl7.engine.storage import OpenDelivery, Rows
 
@@ -30,17 +31,17 @@ class StandingOutbox:
 
     def committed(self, rows: Rows) -> None:
         """These rows are on disk."""
-        lanes = dict(rows.moved)
         for queue in self._lanes.values():
             for lane, into in rows.united:
                 queue.unite(lane, into)
-            for one in rows.rendered:
+            for one in made_anew(rows):
                 if one.renewed and queue.lane_of(one.id) is not None:
                     queue.renewed(one.id, one.renewed, self._now)
-        for row in rows.deliveries:
-            lane = lanes.get(row.id, row.lane)
-            fresh = OpenDelivery(row.id, row.destination, lane, row.stream, row.control_id, row.state, 0, None, row.created_at)
-            self._lanes[row.destination].add(fresh, self._now)
+        for row, _ in fresh(rows):
+            made = OpenDelivery(
+                row.id, row.destination, row.lane, row.stream, row.control_id, row.state, 0, None, row.created_at
+            )
+            self._lanes[row.destination].add(made, self._now)
 
     def thaw(self) -> None:
         """The batch is over, whatever became of it."""
