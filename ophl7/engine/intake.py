@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from ophl7.domain.patient import Side
 from ophl7.domain.policy import Policy
 from ophl7.domain.verdicts import hold
 from ophl7.engine.arrival import Arrival, collect_keys
 from ophl7.engine.asked import Asked, Outcome, Request, Work, answer, perform
+from ophl7.engine.audience import Mark, Observer, Outlet
 from ophl7.engine.deciding import Decider, Decision
 from ophl7.engine.frames import Frame, join_answers, read_frame
 from ophl7.engine.handover import fresh, made_anew
@@ -28,7 +29,7 @@ from ophl7.engine.matching import NO_MATCH, match
 from ophl7.engine.ports import Clock, Envelope
 from ophl7.engine.refusals import explain
 from ophl7.engine.ruling import Ruling
-from ophl7.engine.storage import DeliveryMark, DeliveryRow, Keys, LinkMark, OpenDelivery, Rendering, Rows, Store
+from ophl7.engine.storage import DeliveryMark, Keys, LinkMark, Rows, Store
 from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.errors import StoreAway, StoreRefused
 from ophl7.kit import Match
@@ -43,49 +44,9 @@ _PROBE_SECONDS = 0.5
 
 T = TypeVar("T")
 
-Mark = DeliveryMark | LinkMark
-
 
 async def _nothing() -> None:
     """What happens before anybody is bound."""
-
-
-class Observer(Protocol):
-    """Told afterwards what happened, for logs and metrics. It cannot change the outcome."""
-
-    def decided(self, decision: Decision) -> None:
-        """One message was committed; its answer leaves now."""
-
-    def committed(self, frames: int, seconds: float) -> None:
-        """One batch went to disk. seconds: load, judging and commit."""
-
-    def store_away(self, reason: str) -> None:
-        """The database cannot be written: nothing is accepted until it can."""
-
-    def store_back(self) -> None:
-        """The database can be written again."""
-
-    def failed_alone(self, peer: str, reason: str) -> None:
-        """A message could not be written although the database works; it is in custody."""
-
-
-class Outlet(Protocol):
-    """The outbox, as the batch loop sees it."""
-
-    def feed(self, rows: Sequence[tuple[DeliveryRow, bytes | None]]) -> None:
-        """New deliveries, committed; with each its bytes where they are at hand."""
-
-    def marked(self, marks: Sequence[Mark]) -> None:
-        """These marks are on disk: their lanes and links may go on."""
-
-    def freeze(self, lanes: Collection[int]) -> Sequence[tuple[OpenDelivery, bool]]:
-        """These lanes send nothing until `thaw`. What waits in them, each with whether its bytes may have been tried."""
-
-    def merged(self, united: Sequence[tuple[int, int]], rendered: Sequence[Rendering]) -> None:
-        """Merges are on disk: lanes that are one from now on, and what waits in them with other bytes."""
-
-    def thaw(self) -> None:
-        """The batch is over: frozen lanes go on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from ophl7.engine.storage import DeliveryMark, DeliveryRow, LinkMark, OpenDelive
 
 
 class Outlets:
-    """Implements `engine.intake.Outlet`."""
+    """Implements `engine.audience.Outlet`."""
 
     def __init__(self) -> None:
         self._outboxes: dict[Side, Outbox] = {}
