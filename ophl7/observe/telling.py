@@ -16,7 +16,7 @@ _FAILED_STATES = frozenset({"parked", "held", "unknown"})
 
 
 class EngineTeller:
-    """Implements engine.intake.Observer."""
+    """Implements engine.audience.Observer."""
 
     def __init__(
         self, log: Log, counters: Counters, alarms: Alarms, also: Callable[[Decision], None] = lambda _decision: None
