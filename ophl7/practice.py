@@ -13,8 +13,16 @@ def policy_from(settings: Settings) -> Policy:
     """The practice's set-up, as the rules need it."""
 
     def peer(one: PeerSettings) -> PeerPolicy:
-        weak = one.control_id == "weak"
-        return PeerPolicy(one.authority, one.encoding, weak, one.ignore_events, ack_mode=one.ack_mode, names=one.names)
+        quirks = one.profile.messages
+        return PeerPolicy(
+            one.authority,
+            one.encoding,
+            weak_control_ids="weak" in (one.control_id, quirks.control_id),
+            ignore_events=one.ignore_events | quirks.ignore_events,
+            ack_mode=one.ack_mode,
+            names=one.names,
+            profile=one.profile,
+        )
 
     wanted = settings.processing_id
     return Policy(

@@ -1,7 +1,8 @@
 """Every setting of ophl7: the environment variables OPHL7_*, read once into one frozen value.
 
 The model below is the one table: names, defaults, meanings, secrets. `ophl7 config`, the reference page and the check for
-unknown names are made from it. Nothing else in ophl7 knows pydantic, and nothing else reads the environment.
+unknown names are made from it. Nothing else in ophl7 knows pydantic but the reader of profiles; nothing else reads the
+environment.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, SecretStr, Va
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ophl7 import units
+from ophl7.domain.profile import Profile
 from ophl7.errors import SettingsError
 from ophl7.hl7v2 import charset
 from ophl7.hl7v2.ack import AckMode
 from ophl7.mllp.sender import Address as PeerAddress
 from ophl7.mllp.sender import parse_url
 from ophl7.mllp.tls_combinations import misfit
+from ophl7.profiles import reading as profiles
 from ophl7.units import Address, Retry
 
 PREFIX = "OPHL7_"
@@ -102,8 +105,9 @@ class PeerSettings(BaseModel):
         "", "where to deliver: mllp://host:port or mllps://host:port; unset = messages wait in the queue, nothing is lost"
     )
     authority: Annotated[str, _read(units.namespace)]
-    profile: str = _setting(
-        "generic", "a TOML file or the name of a shipped profile of one product", planned="a profile of its own"
+    profile: Annotated[Profile, _read(profiles.read)] = _setting(
+        "generic",
+        "a TOML file or the name of a shipped profile: status codes, field owners, code tables, quirks of one product",
     )
     ack_mode: Annotated[AckMode, _read(units.one_of("auto", "original", "accept", "none"))] = _setting(
         "auto",

@@ -8,6 +8,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from ophl7.domain.patient import Side
+from ophl7.domain.profile import GENERIC, Profile
 from ophl7.hl7v2.ack import AckMode
 
 
@@ -17,15 +18,16 @@ class PeerPolicy:
 
     weak_control_ids: its MSH-10 repeat (#86). ignore_events: answered AA, no effect (#80). ack_mode: in which family of codes
     it is answered, if at all (domain 3.1). names: its MSH-3, with MSH-4 or with None for any; empty = any names (#83).
+    profile: what its product is like.
     """
 
     authority: str
     encoding: str | None = None
     weak_control_ids: bool = False
     ignore_events: frozenset[str] = frozenset()
-    forward_blocks: bool = False
     ack_mode: AckMode = "auto"
     names: frozenset[tuple[str, str | None]] = frozenset()
+    profile: Profile = GENERIC
 
 
 @dataclass(frozen=True, slots=True)

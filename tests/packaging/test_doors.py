@@ -89,7 +89,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "opentelemetry": ("ophl7/observe/",),
     "prometheus_client": ("ophl7/observe/",),
     "psycopg": ("ophl7/store/",),
-    "pydantic": ("ophl7/settings.py",),
+    "pydantic": ("ophl7/settings.py", "ophl7/profiles/reading.py"),
     "pydantic_settings": ("ophl7/settings.py",),
     "starlette": ("ophl7/admin/",),
     "structlog": ("ophl7/observe/",),

@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from ophl7 import settings
+from ophl7.domain.profile import GENERIC
 from ophl7.errors import SettingsError
 from ophl7.mllp.sender import Address as PeerAddress
 from ophl7.units import Address, Retry
@@ -40,7 +41,7 @@ def test_nothing_set_gives_the_defaults_of_the_contract() -> None:
         assert (peer.max_bytes, peer.max_connections, peer.connections) == (1024 * 1024, 64, 1)
         assert (peer.frame_timeout, peer.idle_timeout, peer.ack_timeout) == (30.0, 0.0, 30.0)
         assert peer.retry == Retry(10.0, 900.0)
-        assert (peer.nack_default, peer.on_timeout, peer.control_id, peer.profile) == ("park", "resend", "unique", "generic")
+        assert (peer.nack_default, peer.on_timeout, peer.control_id, peer.profile) == ("park", "resend", "unique", GENERIC)
 
 
 def test_each_peer_has_its_own_settings() -> None:
@@ -121,7 +122,6 @@ def test_an_empty_value_counts_as_unset() -> None:
     ("name", "value"),
     [
         ("OPHL7_DATABASE_URL", "postgresql://user@host/db"),
-        ("OPHL7_PM_PROFILE", "acme.toml"),
         ("OPHL7_EMR_ON_TIMEOUT", "review"),
         ("OPHL7_RETENTION", "90d"),
         ("OPHL7_AUDIT_RETENTION", "1y"),
