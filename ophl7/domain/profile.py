@@ -1,8 +1,8 @@
 """What one product is like, as data: where it puts things, which codes it uses, what it wants to hear (decisions 2 to 7).
 
 A profile is written as a TOML file (ophl7.profiles reads it); the attributes here are its tables and keys. What a profile does
-not say is as in `generic`, which is `Profile()`. A profile is about its own peer: what that system sends is read by it, and what
-we send there is written by it. Raises ValueError, from here, for values that cannot be meant.
+not say is as in `generic`, which is `Profile()`. A profile is about its own peer: what that system sends is read by it, and
+what we send there is written by it. Raises ValueError, from here, for values that cannot be meant.
 """
 
 from __future__ import annotations
