@@ -1,0 +1,1 @@
+"""The rows of the decision table, one module a domain."""
