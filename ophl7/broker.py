@@ -21,6 +21,7 @@ from ophl7.clock import SystemClock
 from ophl7.domain.patient import Side
 from ophl7.engine.custody import Custody
 from ophl7.engine.deciding import Decider, Decision
+from ophl7.engine.dispatching import Dispatch
 from ophl7.engine.ids import Ids
 from ophl7.engine.intake import Engine
 from ophl7.engine.judging import Judge
@@ -112,6 +113,7 @@ class Broker:
         self._closing: set[asyncio.Task[None]] = set()
         self.token = ""
         self._people: People
+        self._dispatch: Dispatch
         self._web: HttpServer | None = None
 
     # -- start --------------------------------------------------------------------------------------------------------
@@ -143,15 +145,17 @@ class Broker:
         judge = Judge(self.router, self.policy, Runner(watchdog))
         decider = Decider(judge, self.policy, self.clock.now, outlets.freeze)
         self._people = People(Custody(judge, self.policy, outlets.freeze), self.policy, self.clock.now)
+        self._dispatch = Dispatch(outlets.stop, self.clock.now)
         teller = EngineTeller(self.log, self.metrics.counters, self.alarms, self._watch_failures)
         self.engine = Engine(self.store, decider, self.policy, self.clock, Ids(counters), outlets, teller)
         self.engine.bind(on_connected=self._peer_seen, on_away=self._close_connections, on_back=self._take_up)
         for side in SIDES:
             self.outboxes[side] = self._outbox(side)
             outlets.add(self.outboxes[side])
-        down, waiting = await self.store.unreachable(), await self.store.open_deliveries()
+        down, paused, waiting = await self.store.unreachable(), await self.store.paused(), await self.store.open_deliveries()
         for side, outbox in self.outboxes.items():
-            outbox.start([one for one in waiting if one.destination == side], reachable=side not in down)
+            queued = [one for one in waiting if one.destination == side]
+            outbox.start(queued, reachable=side not in down, paused=paused.get(side))
         self._watch_over()
         self._broken = asyncio.get_running_loop().create_future()
         self._own(self.engine.run(), "batch loop")
@@ -175,7 +179,7 @@ class Broker:
             side,
             self.store,
             senders,
-            LinkPolicy(peer.retry.first, peer.retry.longest, peer.nack_default),
+            LinkPolicy(peer.retry.first, peer.retry.longest, peer.nack_default, review=peer.on_timeout == "review"),
             self.engine.mark,
             self.clock,
             LinkTeller(self.log, self.metrics.counters, self.alarms),
@@ -207,7 +211,7 @@ class Broker:
         self._stack.push_async_callback(reader.close)
         explicit = settings.api_token
         self.token = explicit.get_secret_value() if explicit is not None else secrets.token_urlsafe(24)
-        orders = Orders(self.engine, self._people, self.clock, self.log)
+        orders = Orders(self.engine, self._people, self._dispatch, self.clock, self.log)
         face = Face(
             reads=reader,
             token=self.token,
@@ -218,6 +222,8 @@ class Broker:
             links=self.links,
             audit=orders.audit,
             act=orders.act,
+            dispatch=orders.dispatch,
+            switch=orders.switch,
             routes=self._routes,
             plugins=self._plugins,
             zone=self.policy.zone,

@@ -37,6 +37,7 @@ def describe_links(
                     "oldest_seconds": status.oldest_seconds,
                     "parked": status.parked,
                     "last_error": status.last_error,
+                    "paused_because": status.paused_because,
                 },
             }
         )

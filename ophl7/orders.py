@@ -6,6 +6,7 @@ import asyncio
 from functools import partial
 
 from ophl7.engine.acts import Act, Done, NotDone
+from ophl7.engine.dispatching import DeliveryAct, Dispatch, Dispatched, LinkAct, NotDispatched
 from ophl7.engine.intake import Engine
 from ophl7.engine.people import People
 from ophl7.engine.ports import Clock
@@ -21,9 +22,10 @@ _ACT_SECONDS = 10.0  # a decision may let many messages go on
 class Orders:
     """Everything that a person does is on disk, with its audit row, before he is told that it was done."""
 
-    def __init__(self, engine: Engine, people: People, clock: Clock, log: Log) -> None:
+    def __init__(self, engine: Engine, people: People, dispatch: Dispatch, clock: Clock, log: Log) -> None:
         self._engine = engine
         self._people = people
+        self._dispatch = dispatch
         self._clock = clock
         self._log = log
 
@@ -56,3 +58,16 @@ class Orders:
                 "hold_decided", hold_id=act.hold, message_id=act.message, kind=done.how, outcome=done.state, count=done.released
             )
         return done
+
+    async def dispatch(self, act: DeliveryAct) -> Dispatched | NotDispatched:
+        """Carries out what a person decided about a delivery; durable when it returns. Raises as `act`."""
+        async with asyncio.timeout(_ACT_SECONDS):
+            done = await self._engine.perform(partial(self._dispatch.carry_out, act=act))
+        if isinstance(done, Dispatched):
+            self._log.info("delivery_decided", delivery_id=act.delivery, kind=act.verb, outcome=done.state)
+        return done
+
+    async def switch(self, act: LinkAct) -> float:
+        """Pauses or resumes a link; durable when it returns. When, in seconds since the epoch. Raises as `act`."""
+        async with asyncio.timeout(_ACT_SECONDS):
+            return await self._engine.perform(partial(self._dispatch.switch, act=act))

@@ -147,8 +147,8 @@ class PeerSettings(BaseModel):
     nack_default: Annotated[Literal["park", "retry"], _read(units.one_of("park", "retry"))] = _setting(
         "park", "a bare AE/AR: park or retry"
     )
-    on_timeout: str = _setting(
-        "resend", "silence: resend (same bytes, same MSH-10) or review", planned="review of unanswered deliveries"
+    on_timeout: Annotated[Literal["resend", "review"], _read(units.one_of("resend", "review"))] = _setting(
+        "resend", "silence: resend (same bytes, same MSH-10), or review: a person decides whether it has arrived"
     )
 
     @field_validator("tls_key", "tls_ca", "tls_client_auth")

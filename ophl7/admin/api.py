@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from ophl7.admin import holds, merges, messages, people, queues
+from ophl7.admin import dispatching, holds, merges, messages, people, queues
 from ophl7.admin.bodies import LONGEST_REASON
-from ophl7.admin.calls import Call, Deed, Listing, Parameter, Single
+from ophl7.admin.calls import Asked, Call, Deed, Listing, Parameter, Single
+from ophl7.admin.ports import Document, Face
 from ophl7.domain.appointment import STATUS_CODES
 
 PREFIX = "/api/v1"
@@ -189,8 +190,18 @@ _LINK: Mapping[str, Any] = {
         oldest_seconds={"type": ["number", "null"]},
         parked=_NUMBER,
         last_error=_MAYBE,
+        paused_because=_MAYBE,
     ),
 }
+
+_BY_A_PERSON: Mapping[str, Any] = {"decided_at": _TIME, "decided_by": _TEXT}
+
+
+def _on_delivery(verb: str, answer: Callable[[Face, Asked, Mapping[str, Any]], Awaitable[Document]], summary: str) -> Deed:
+    return Deed(
+        f"/deliveries/{{id}}/{verb}", answer, f"{summary}; audited with the reason", _WHY, {**_DELIVERY, **_BY_A_PERSON}
+    )
+
 
 _AUDIT: Mapping[str, Any] = {
     "id": _NUMBER,
@@ -288,6 +299,25 @@ CALLS: tuple[Call, ...] = (
         ),
     ),
     Listing("/links", queues.links, "The links to both peers", _LINK, paged=False),
+    _on_delivery("retry", dispatching.retry, "Sends a delivery again: the same bytes under the same control id"),
+    _on_delivery("renew", dispatching.renew, "Sends a delivery that was refused or lost as a new message: another control id"),
+    _on_delivery("skip", dispatching.skip, "Lets a delivery go: it never leaves, and what waits behind it goes on"),
+    _on_delivery("close", dispatching.close, "Closes a delivery that was refused for good; what waits behind it goes on"),
+    _on_delivery("arrived", dispatching.arrived, "Says that a delivery without an answer has arrived, as was seen there"),
+    Deed(
+        "/links/{peer}/pause",
+        dispatching.pause,
+        "Sends nothing to this peer until it is resumed, also after a restart; audited with the reason",
+        _WHY,
+        {**_LINK, **_BY_A_PERSON},
+    ),
+    Deed(
+        "/links/{peer}/resume",
+        dispatching.resume,
+        "Sends to this peer again; audited with the reason",
+        _WHY,
+        {**_LINK, **_BY_A_PERSON},
+    ),
     Listing("/audit", queues.audit, "Who did what", _AUDIT),
     Listing("/plugins", queues.plugins, "Handlers and rules that are loaded", {}, paged=False),
     Listing("/routes", queues.routes, "Which handlers see which event", {}, paged=False),

@@ -16,6 +16,7 @@ from ophl7.domain.identifiers import Identifier
 from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient, Side
 from ophl7.engine.acts import Act, Done, NotDone
+from ophl7.engine.dispatching import DeliveryAct, Dispatched, LinkAct, NotDispatched
 from ophl7.engine.storage import DriftRow
 
 Row = Mapping[str, Any]
@@ -166,7 +167,8 @@ class Face:
     token: what a caller must bring; token_is_explicit: whether somebody set it (otherwise only loopback is let in).
     ready: status and document of `/readyz`. exposition: text and content type of `/metrics`. links: one object a peer, as
     contract 6 has it. audit: (actor, action, target, reason), durable when it returns; raises StoreAway. act: a person's order,
-    durable with all that follows from it when it returns; raises StoreAway, StoreRefused. routes, plugins: one object each.
+    durable with all that follows from it when it returns; raises StoreAway, StoreRefused. dispatch, switch: the same for a
+    delivery, and for a link. routes, plugins: one object each.
     authorities: the default assigning authority of each side.
     """
 
@@ -179,6 +181,8 @@ class Face:
     links: Callable[[], Sequence[Document]]
     audit: Callable[[str, str, str, str], Awaitable[None]]
     act: Callable[[Act], Awaitable[Done | NotDone]]
+    dispatch: Callable[[DeliveryAct], Awaitable[Dispatched | NotDispatched]]
+    switch: Callable[[LinkAct], Awaitable[float]]
     routes: Callable[[], list[Document]]
     plugins: Callable[[], list[Document]]
     zone: ZoneInfo

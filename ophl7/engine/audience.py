@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from ophl7.engine.deciding import Decision
-from ophl7.engine.storage import DeliveryMark, DeliveryRow, LinkMark, OpenDelivery, Rendering
+from ophl7.engine.storage import DeliveryMark, DeliveryRow, LinkMark, OpenDelivery, PauseMark, Rendering
 
-Mark = DeliveryMark | LinkMark
+Mark = DeliveryMark | LinkMark | PauseMark
 
 
 class Observer(Protocol):

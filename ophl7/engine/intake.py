@@ -29,7 +29,7 @@ from ophl7.engine.matching import NO_MATCH, match
 from ophl7.engine.ports import Clock, Envelope
 from ophl7.engine.refusals import explain
 from ophl7.engine.ruling import Ruling
-from ophl7.engine.storage import DeliveryMark, Keys, LinkMark, Rows, Store
+from ophl7.engine.storage import DeliveryMark, Keys, LinkMark, PauseMark, Rows, Store
 from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.errors import StoreAway, StoreRefused
 from ophl7.kit import Match
@@ -223,8 +223,10 @@ class Engine:
         began: float,
     ) -> _Committed:
         rows = uow.rows
-        rows.marks = [mark for mark in marks if isinstance(mark, DeliveryMark)]
+        # What the outbox has found out comes first: a person's decision is about what he was shown.
+        rows.marks = [*(mark for mark in marks if isinstance(mark, DeliveryMark)), *rows.marks]
         rows.links = [mark for mark in marks if isinstance(mark, LinkMark)]
+        rows.pauses = [*(mark for mark in marks if isinstance(mark, PauseMark)), *rows.pauses]
         when = self._clock.now()
         answers = [self._answer(uow, frame, decisions, when) for frame, decisions in zip(frames, decided, strict=True)]
         await self._store.commit(rows)
@@ -254,8 +256,8 @@ class Engine:
 
     def _hand_over(self, rows: Rows) -> None:
         """Only now, after the commit: what is marked, lanes that merges united, what goes on with other bytes, what is new."""
-        if rows.marks or rows.links:
-            self._outlet.marked([*rows.marks, *rows.links])
+        if rows.marks or rows.links or rows.pauses:
+            self._outlet.marked([*rows.marks, *rows.links, *rows.pauses])
         if rows.united or rows.rendered:
             self._outlet.merged(rows.united, made_anew(rows))
         if rows.deliveries:

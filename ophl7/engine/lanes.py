@@ -63,6 +63,14 @@ class Lanes:
                 self._recovered.add(delivery.id)
             self._arm(key, lane, now)
 
+    def waiting(self, delivery: int) -> tuple[OpenDelivery, bool] | None:
+        """A delivery that waits here, and whether it is out: being sent, or waiting for the commit of its mark."""
+        key = self._where.get(delivery)
+        if key is None:
+            return None
+        lane = self._lanes[key]
+        return lane.waiting[self._place(lane, delivery)], delivery in lane.out
+
     def lane_of(self, delivery: int) -> int | None:
         """The lane in which it waits; None when it does not wait here."""
         key = self._where.get(delivery)

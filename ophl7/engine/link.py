@@ -21,22 +21,36 @@ class OutboxObserver(Protocol):
     def link_up(self, destination: Side) -> None:
         """The peer answers again."""
 
+    def link_paused(self, destination: Side, reason: str) -> None:
+        """Nothing is sent any more until somebody resumes it. reason: why, for people."""
+
+    def link_resumed(self, destination: Side) -> None:
+        """It is sent to again."""
+
 
 @dataclass(frozen=True, slots=True)
 class LinkPolicy:
-    """first, longest: seconds between tries. nack_default: what a refusal without an ERR means."""
+    """first, longest: seconds between tries. nack_default: what a refusal without an ERR means.
+
+    review: silence is settled by a person (ON_TIMEOUT=review): what may have been taken is never sent twice unasked.
+    """
 
     first: float
     longest: float
     nack_default: Literal["park", "retry"]
+    review: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class LinkStatus:
-    """A link as people see it. oldest_seconds: age of the oldest delivery that waits, None when none does."""
+    """A link as people see it. oldest_seconds: age of the oldest delivery that waits, None when none does.
+
+    paused_because: why nothing is sent, None while it is sent to.
+    """
 
     state: Literal["unset", "up", "down", "paused"]
     queued: int
     parked: int
     oldest_seconds: float | None
     last_error: str | None
+    paused_because: str | None = None

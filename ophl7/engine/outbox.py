@@ -14,12 +14,22 @@ from time import perf_counter
 from typing import Literal
 
 from ophl7.domain.patient import Side
+from ophl7.engine.audience import Mark
 from ophl7.engine.backoff import delay
 from ophl7.engine.lanes import STOPPED, Lanes
 from ophl7.engine.link import LinkPolicy, LinkStatus, OutboxObserver
 from ophl7.engine.ports import Answer, Clock, Sender
 from ophl7.engine.settlement import settle
-from ophl7.engine.storage import DeliveryMark, DeliveryRow, DeliveryState, LinkMark, OpenDelivery, Rendering, Store
+from ophl7.engine.storage import (
+    DeliveryMark,
+    DeliveryRow,
+    DeliveryState,
+    LinkMark,
+    OpenDelivery,
+    PauseMark,
+    Rendering,
+    Store,
+)
 from ophl7.errors import LinkDown, PeerFault, StoreAway, StoreRefused
 from ophl7.hl7v2.rewrite import with_control_id
 
@@ -31,6 +41,9 @@ _LONGEST_REFUSED = 30.0
 
 # What went wrong with an exchange, as a mark's answer: the peer's being seen alive ends the delay that followed.
 _LINK_TROUBLE = frozenset({"timeout", "closed", "garbage", "foreign"})
+
+# So many refusals in a row that name type, event, processing id or version (200 to 203): nothing of ours fits (decisions 8).
+MOST_MISFITS = 3
 
 # The connection could not be made: nothing was tried, so no delivery counts a try for it.
 _UNREACHED = frozenset({"refused", "unreachable", "tls"})
@@ -45,7 +58,7 @@ class Outbox:
         store: Store,
         senders: Sequence[Sender],
         policy: LinkPolicy,
-        mark: Callable[[DeliveryMark | LinkMark], None],
+        mark: Callable[[Mark], None],
         clock: Clock,
         observer: OutboxObserver,
         chance: Callable[[], float],
@@ -76,17 +89,28 @@ class Outbox:
         self._linked = asyncio.Event()  # it is on disk
         self._sending = 0
         self._unsent: set[int] = set()  # given out, but not a byte of it has left
+        self._announced: dict[int, asyncio.Event] = {}  # set when the disk knows that it is being sent (ON_TIMEOUT=review)
+        self._paused: str | None = None  # why nothing is sent
+        self._misfits = 0  # refusals in a row that speak for a fault of configuration
 
     # -- what is to be sent -------------------------------------------------------------------------------------------
 
-    def start(self, deliveries: Iterable[OpenDelivery], *, reachable: bool) -> None:
+    def start(self, deliveries: Iterable[OpenDelivery], *, reachable: bool, paused: str | None = None) -> None:
         """What is unsettled on disk, oldest first, before `run`.
 
         reachable: whether the process before may have had something on its way when it ended; if so, the heads of the lanes
-        count as tried.
+        count as tried. paused: why nothing is sent here, None when it is.
         """
         self._reachable = reachable
-        self._take_up(deliveries, recovered=reachable)
+        self._pause(paused)
+        waiting, unknown = list(deliveries), set[int]()
+        if self._policy.review and reachable:  # nobody knows whether these arrived
+            unknown = {delivery.id for delivery in waiting if delivery.state == "sending"}
+            waiting = [replace(one, state="unknown") if one.id in unknown else one for one in waiting]
+        self._take_up(waiting, recovered=reachable)
+        for delivery in waiting:
+            if delivery.id in unknown:
+                self._settle(delivery, "unknown", delivery.attempts + 1, None, "no answer before the restart", 0.0)
         if not self._senders and reachable:
             self._mark_link(reachable=False)
 
@@ -126,26 +150,53 @@ class Outbox:
         )
         self._wake.set()
 
-    def marked(self, mark: DeliveryMark | LinkMark) -> None:
+    def marked(self, mark: Mark) -> None:
         """This mark is on disk: its lane, or whoever waits for the link, may go on."""
         if isinstance(mark, LinkMark):
             if mark is self._last_link:  # one that was overtaken says nothing any more
                 self._reachable = mark.reachable
                 self._linked.set()
-            return
-        found = self._tried.pop(mark.id, None)
-        if found is None:
-            return
-        delivery, _ = found
+        elif isinstance(mark, PauseMark):
+            if mark.destination == self.destination:
+                self._pause(mark.reason or None)
+        elif mark.state == "sending":
+            if (announced := self._announced.get(mark.id)) is not None:
+                announced.set()
+        else:
+            self._changed(mark)
+
+    def _changed(self, mark: DeliveryMark) -> None:
+        """What became of a delivery: by a try of ours, or because a person has decided so."""
+        self._tried.pop(mark.id, None)
+        waiting = self._lanes.waiting(mark.id)
+        if waiting is None:
+            return  # another destination's
+        delivery, _ = waiting
         changed = replace(delivery, state=mark.state, attempts=mark.attempts, next_at=mark.next_at)
+        self._parked += (mark.state in STOPPED) - (delivery.state in STOPPED)
         if mark.state in {"accepted", "skipped", "rejected"}:
             self._lanes.done(delivery, self._now())
             self._forget(mark.id)
-        elif mark.next_at is not None:
-            self._lanes.later(delivery, changed, self._now(), for_link=mark.answer in _LINK_TROUBLE)
-        else:
+        elif mark.state in STOPPED:
             self._lanes.stop(delivery, changed, self._now())
-            self._parked += 1
+        else:
+            self._lanes.later(delivery, changed, self._now(), for_link=mark.answer in _LINK_TROUBLE)
+        self._wake.set()
+
+    def hold_back(self, delivery: int) -> tuple[OpenDelivery, bool] | None:
+        """Its lane sends nothing until `thaw`. The delivery, and whether it is being sent now; None when it does not wait."""
+        found = self._lanes.waiting(delivery)
+        if found is not None:
+            self._lanes.freeze({found[0].lane})
+        return found
+
+    def _pause(self, reason: str | None) -> None:
+        before, self._paused = self._paused, reason
+        self._misfits = 0
+        if reason is not None and before is None:
+            self._observer.link_paused(self.destination, reason)
+        elif reason is None and before is not None:
+            self._observer.link_resumed(self.destination)
         self._wake.set()
 
     def freeze(self, lanes: Collection[int]) -> list[tuple[OpenDelivery, bool]]:
@@ -184,8 +235,10 @@ class Outbox:
     def status(self) -> LinkStatus:
         """The link as it is now."""
         created = [head.created_at for head in self._lanes.heads()]
-        state: Literal["unset", "up", "down"] = "up" if self._senders else "unset"
-        if self._failures:
+        state: Literal["unset", "up", "down", "paused"] = "up" if self._senders else "unset"
+        if self._paused is not None:
+            state = "paused"
+        elif self._failures:
             state = "down"
         return LinkStatus(
             state=state,
@@ -193,6 +246,7 @@ class Outbox:
             parked=self._parked,
             oldest_seconds=max(0.0, self._now() - min(created)) if created else None,
             last_error=self._last_error,
+            paused_because=self._paused,
         )
 
     # -- sending ------------------------------------------------------------------------------------------------------
@@ -229,12 +283,13 @@ class Outbox:
         while True:
             self._wake.clear()
             now = self._now()
-            if not self._stopping and now >= self._down_until:
+            if not self._stopping and self._paused is None and now >= self._down_until:
                 delivery = self._lanes.take(now)
                 if delivery is not None:
                     return delivery
             due = self._down_until if now < self._down_until else self._lanes.next_time()
-            await self._wait(None if due is None or self._stopping else max(0.0, due - now))
+            still = due is None or self._stopping or self._paused is not None
+            await self._wait(None if due is None or still else max(0.0, due - now))
 
     async def _wait(self, seconds: float | None) -> None:
         try:
@@ -262,6 +317,11 @@ class Outbox:
             self._settle(delivery, "queued", attempts, self._later(attempts), settled.answer, perf_counter() - began)
         else:
             self._settle(delivery, settled.outcome, attempts, None, settled.answer, perf_counter() - began)
+        self._misfits = self._misfits + 1 if settled.misfit else 0
+        if self._misfits >= MOST_MISFITS and self._paused is None:
+            reason = f"refused {MOST_MISFITS} times in a row as no message of that system ({settled.answer})"
+            self._pause(reason)
+            self._mark(PauseMark(self.destination, reason))
 
     async def _exchange(self, sender: Sender, body: bytes, control_id: str) -> Answer:
         self._sending += 1
@@ -283,6 +343,8 @@ class Outbox:
                     await sender.connect()
                     await self._say_reachable()
                 body = await self._body(delivery)
+                if self._policy.review:
+                    await self._announce(delivery)
         except LinkDown as down:
             self._fail(delivery, down, delivery.attempts + 1, 0.0)
             return None
@@ -301,6 +363,15 @@ class Outbox:
             return body
         self._lanes.give_back(delivery, self._now())
         return None
+
+    async def _announce(self, delivery: OpenDelivery) -> None:
+        """The disk knows that it is being sent before its first byte leaves: after a crash it is a person's to settle."""
+        announced = self._announced[delivery.id] = asyncio.Event()
+        self._mark(DeliveryMark(delivery.id, "sending", delivery.attempts, None, "", self._now()))
+        try:
+            await announced.wait()
+        finally:
+            del self._announced[delivery.id]
 
     async def _say_reachable(self) -> None:
         """Before the first byte after the peer was unreachable: a crash from now on may leave something on its way."""
@@ -327,6 +398,9 @@ class Outbox:
             longest = min(self._policy.longest, _LONGEST_REFUSED)
             self._down_until = self._now() + delay(self._failures, self._policy.first, longest, self._chance())
             self._lanes.give_back(delivery, self._now())
+            return
+        if self._policy.review:
+            self._settle(delivery, "unknown", attempts, None, down.kind, seconds)
             return
         # A peer may close a quiet connection; that shows itself only at the next send, and says nothing against trying at once.
         when = self._now() if down.kind == "closed" and attempts == 1 else self._later(attempts)

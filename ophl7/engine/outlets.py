@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from ophl7.domain.patient import Side
+from ophl7.engine.audience import Mark
 from ophl7.engine.outbox import Outbox
-from ophl7.engine.storage import DeliveryMark, DeliveryRow, LinkMark, OpenDelivery, Rendering
+from ophl7.engine.storage import DeliveryRow, OpenDelivery, Rendering
 
 
 class Outlets:
@@ -25,7 +26,7 @@ class Outlets:
         for row, body in rows:
             self._outboxes[row.destination].feed(row, body)
 
-    def marked(self, marks: Sequence[DeliveryMark | LinkMark]) -> None:
+    def marked(self, marks: Sequence[Mark]) -> None:
         """Each to the outbox that tried it; the others do not know the id."""
         for mark in marks:
             for outbox in self._outboxes.values():
@@ -35,6 +36,15 @@ class Outlets:
         """In both."""
         self._frozen = True
         return [found for outbox in self._outboxes.values() for found in outbox.freeze(lanes)]
+
+    def stop(self, delivery: int) -> tuple[OpenDelivery, bool] | None:
+        """Its lane sends nothing until `thaw`. The delivery, and whether it is being sent now; None when it does not wait."""
+        self._frozen = True
+        for outbox in self._outboxes.values():
+            found = outbox.hold_back(delivery)
+            if found is not None:
+                return found
+        return None
 
     def merged(self, united: Sequence[tuple[int, int]], rendered: Sequence[Rendering]) -> None:
         """In both; each knows its own deliveries."""

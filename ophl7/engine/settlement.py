@@ -12,6 +12,7 @@ from ophl7.hl7v2.ack import POSITIVE
 # Refusals that a later try may mend; 206 is a record that is open at somebody's desk.
 LOCKED, INTERNAL, UNKNOWN_KEY, DUPLICATE_KEY = 206, 207, 204, 205
 MOST_INTERNAL_TRIES = 5
+_MISFITS = frozenset({200, 201, 202, 203})
 
 _KNOWN = frozenset({"AA", "AE", "AR", "CA", "CE", "CR"})
 
@@ -23,10 +24,14 @@ Settled = Literal["accepted", "retry", "held", "parked"]
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What becomes of the delivery, and the words that people see: MSA-1 and the error code, never the peer's text."""
+    """What becomes of the delivery, and the words that people see: MSA-1 and the error code, never the peer's text.
+
+    misfit: the peer does not take such messages at all (200 to 203): several in a row are a fault of configuration.
+    """
 
     outcome: Settled
     answer: str
+    misfit: bool = False
 
 
 def settle(answer: Answer, *, attempts: int, nack_default: Literal["park", "retry"]) -> Settlement:
@@ -50,4 +55,4 @@ def settle(answer: Answer, *, attempts: int, nack_default: Literal["park", "retr
         outcome = "held"
     elif code in {"AE", "AR"} and first.code == DUPLICATE_KEY and attempts > 1:
         outcome = "accepted"
-    return Settlement(outcome, words)
+    return Settlement(outcome, words, misfit=outcome == "parked" and first.code in _MISFITS)

@@ -10,7 +10,7 @@ The guarantees that every store gives, and that one test suite checks on each:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
@@ -244,10 +244,19 @@ class LinkMark:
     reachable: bool
 
 
+@dataclass(frozen=True, slots=True)
+class PauseMark:
+    """Nothing is sent to a destination, for this reason, until somebody resumes it; "": it is sent to again."""
+
+    destination: Side
+    reason: str
+
+
 class Rendering(NamedTuple):
     """A delivery that waits is made anew, with the bytes for the survivor (decisions 6).
 
-    renewed: the control id that it goes on with when the receiver had refused the old one (204); "" when it was never tried.
+    renewed: the control id that it goes on with when the receiver had refused the old one (204), or a person sends it as new;
+    "" when it was never tried.
     """
 
     id: int
@@ -312,6 +321,7 @@ class Rows:
     deliveries: list[DeliveryRow] = field(default_factory=list)
     marks: list[DeliveryMark] = field(default_factory=list)
     links: list[LinkMark] = field(default_factory=list)
+    pauses: list[PauseMark] = field(default_factory=list)
     drift: list[DriftRow] = field(default_factory=list)
     audit: list[AuditRow] = field(default_factory=list)
     merges: dict[int, Merge] = field(default_factory=dict)
@@ -370,6 +380,9 @@ class Store(Protocol):
 
     async def unreachable(self) -> Collection[Side]:
         """Destinations to which nothing can have been on its way when the process before ended (see LinkMark)."""
+
+    async def paused(self) -> Mapping[Side, str]:
+        """Destinations to which nothing is sent until somebody resumes them, each with why (see PauseMark)."""
 
     async def open_deliveries(self) -> Sequence[OpenDelivery]:
         """Everything that is not settled, oldest first."""

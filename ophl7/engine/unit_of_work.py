@@ -46,6 +46,7 @@ _LISTS: Final = (
     "deliveries",
     "marks",
     "links",
+    "pauses",
     "drift",
     "audit",
     "united",

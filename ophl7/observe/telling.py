@@ -112,6 +112,14 @@ class LinkTeller:
         """It answers again."""
         self._log.info("link_up", destination=destination)
 
+    def link_paused(self, destination: Side, reason: str) -> None:
+        """Nothing is sent until somebody resumes it: by a person, or because nothing of ours fits there."""
+        self._alarms.ring(f"{destination}_paused", destination=destination, reason=reason)
+
+    def link_resumed(self, destination: Side) -> None:
+        """It is sent to again."""
+        self._alarms.clear(f"{destination}_paused")
+
 
 class ListenerTeller:
     """Implements mllp.session.ListenerObserver."""

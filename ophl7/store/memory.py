@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ophl7.domain.appointment import Appointment
@@ -53,6 +53,7 @@ class MemoryStore:
         self.marks: dict[int, DeliveryMark] = {}
         self.merges: dict[int, Merge] = {}
         self.links: dict[Side, bool] = {}
+        self.pauses: dict[Side, str] = {}
         self.drift: list[DriftRow] = []
         self.audit: list[AuditRow] = []
         self.lists: dict[int, ListProgress] = {}
@@ -242,6 +243,7 @@ class MemoryStore:
         self._commit_deliveries(rows)
         self.merges.update(rows.merges)
         self.links.update({one.destination: one.reachable for one in rows.links})
+        self.pauses.update({one.destination: one.reason for one in rows.pauses})
         self.drift += rows.drift
         self.audit += rows.audit
 
@@ -307,6 +309,11 @@ class MemoryStore:
         """Destinations to which nothing can have been on its way."""
         self._check()
         return [side for side, reachable in self.links.items() if not reachable]
+
+    async def paused(self) -> Mapping[Side, str]:
+        """Destinations to which nothing is sent, each with why."""
+        self._check()
+        return {side: reason for side, reason in self.pauses.items() if reason}
 
     async def open_deliveries(self) -> Sequence[OpenDelivery]:
         """Everything that is not settled, oldest first."""

@@ -11,7 +11,7 @@ import asyncio
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -216,6 +216,10 @@ class SqliteStore:
     async def unreachable(self) -> Collection[Side]:
         """Destinations to which nothing can have been on its way. Raises StoreAway."""
         return await self._in_thread(lambda: [row[0] for row in self._present().execute(self._sql["unreachable"])])
+
+    async def paused(self) -> Mapping[Side, str]:
+        """Destinations to which nothing is sent, each with why. Raises StoreAway."""
+        return await self._in_thread(lambda: dict(self._present().execute(self._sql["paused"])))
 
     async def open_deliveries(self) -> Sequence[OpenDelivery]:
         """Everything that is not settled, oldest first. Raises StoreAway."""

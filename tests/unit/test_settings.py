@@ -122,7 +122,6 @@ def test_an_empty_value_counts_as_unset() -> None:
     ("name", "value"),
     [
         ("OPHL7_DATABASE_URL", "postgresql://user@host/db"),
-        ("OPHL7_EMR_ON_TIMEOUT", "review"),
         ("OPHL7_RETENTION", "90d"),
         ("OPHL7_AUDIT_RETENTION", "1y"),
     ],

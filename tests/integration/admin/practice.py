@@ -19,6 +19,7 @@ from ophl7.domain.identifiers import Identifier, subject_of, subject_of_block
 from ophl7.domain.merge import Merge, MergeState
 from ophl7.domain.patient import Patient, Side
 from ophl7.engine.acts import Act, Done, NotDone
+from ophl7.engine.dispatching import DeliveryAct, Dispatched, LinkAct, NotDispatched
 from ophl7.engine.storage import (
     AuditRow,
     ClosedHold,
@@ -226,6 +227,7 @@ LINK: Mapping[str, Any] = {
         "oldest_seconds": 3.4,
         "parked": 1,
         "last_error": None,
+        "paused_because": None,
     },
 }
 
@@ -242,6 +244,8 @@ class Desk:
     explicit: bool = True
     acts: list[Act] = field(default_factory=list)
     outcome: Done | NotDone | Exception = field(default_factory=lambda: Done(NOON + 60, "accepted", "accepted", (), 2))
+    dispatches: list[DeliveryAct | LinkAct] = field(default_factory=list)
+    dispatched: Dispatched | NotDispatched | Exception = field(default_factory=lambda: Dispatched(NOON + 60, "queued", "D1"))
     ready: tuple[int, dict[str, Any]] = (200, {"ready": True, "checks": {"store": {"ok": True, "reason": None}}})
 
     async def audit(self, actor: str, action: str, target: str, reason: str) -> None:
@@ -252,6 +256,18 @@ class Desk:
         if isinstance(self.outcome, Exception):
             raise self.outcome
         return self.outcome
+
+    async def dispatch(self, act: DeliveryAct) -> Dispatched | NotDispatched:
+        self.dispatches.append(act)
+        if isinstance(self.dispatched, Exception):
+            raise self.dispatched
+        return self.dispatched
+
+    async def switch(self, act: LinkAct) -> float:
+        self.dispatches.append(act)
+        if isinstance(self.dispatched, Exception):
+            raise self.dispatched
+        return NOON + 60
 
     def face(self) -> Face:
         return Face(
@@ -264,6 +280,8 @@ class Desk:
             links=lambda: [dict(LINK)],
             audit=self.audit,
             act=self.act,
+            dispatch=self.dispatch,
+            switch=self.switch,
             routes=lambda: [{"event": "ADT^A08", "handlers": ["patient"]}],
             plugins=lambda: [{"name": "patient_authority"}],
             zone=ZONE,

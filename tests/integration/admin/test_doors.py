@@ -18,7 +18,7 @@ OPEN = ["/healthz", "/readyz", "/metrics"]
 CLOSED = [
     (
         "POST" if isinstance(call, Deed) else "GET",
-        PREFIX + call.path.replace("{id}", "1").replace("{identifier}", "7050"),
+        PREFIX + call.path.replace("{id}", "1").replace("{identifier}", "7050").replace("{peer}", "pm"),
     )
     for call in CALLS
 ]
@@ -28,7 +28,9 @@ HERE, ALSO_HERE, MAPPED, ELSEWHERE = "127.0.0.1", "::1", "::ffff:127.0.0.1", "19
 
 @pytest.fixture
 async def filled(practice: Practice) -> None:
-    practice.hold(practice.message(adt(), subject=practice.patient(ANNA).subject))
+    message = practice.message(adt(), subject=practice.patient(ANNA).subject)
+    practice.hold(message)
+    practice.delivery(message)
     await practice.commit()
 
 

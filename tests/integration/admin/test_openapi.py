@@ -60,7 +60,7 @@ async def test_every_parameter_described_is_taken_and_no_other(document: dict[st
         if not path.startswith("/api/v1") or "get" not in methods:
             continue
         asked = [one for one in methods["get"].get("parameters", ()) if one["in"] == "query"]
-        address = path.replace("{id}", "1").replace("{identifier}", "7050")
+        address = path.replace("{id}", "1").replace("{identifier}", "7050").replace("{peer}", "pm")
         for one in asked:
             for value in one["schema"].get("enum", [good.get(one["name"], "1")]):
                 assert (await desk.get(address, **{one["name"]: value})).status_code == 200, (path, one["name"], value)
@@ -74,7 +74,9 @@ async def test_every_answer_is_as_described(document: dict[str, Any], desk: Desk
         (content,) = operation["responses"]["200"]["content"].items()
         body = {"reason": "the mother was called"} if method == "post" else None
         async with desk.client() as client:
-            answer = await client.request(method, path.replace("{id}", "1").replace("{identifier}", "7050"), json=body)
+            answer = await client.request(
+                method, path.replace("{id}", "1").replace("{identifier}", "7050").replace("{peer}", "pm"), json=body
+            )
         assert answer.headers["content-type"].split(";")[0] == content[0], path
         if content[0] == "application/json" and "schema" in content[1]:
             assert faults(answer.json(), content[1]["schema"], path) == []
@@ -86,7 +88,7 @@ async def test_a_body_described_is_taken_and_nothing_more(document: dict[str, An
         if "post" not in methods:
             continue
         schema = methods["post"]["requestBody"]["content"]["application/json"]["schema"]
-        address = path.removeprefix("/api/v1").replace("{id}", "1")
+        address = path.removeprefix("/api/v1").replace("{id}", "1").replace("{peer}", "pm")
         good = {name: "x" * one["maxLength"] for name, one in schema["properties"].items()}
         assert (await desk.post(address, good)).status_code == 200
         for name in schema["required"]:

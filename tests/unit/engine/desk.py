@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from ophl7.domain.patient import Side
 from ophl7.domain.policy import PeerPolicy, Policy
 from ophl7.engine.acts import Act, Done, NotDone, Verb
+from ophl7.engine.audience import Mark
 from ophl7.engine.custody import Custody
 from ophl7.engine.deciding import Decider, Decision
 from ophl7.engine.ids import Ids
@@ -24,11 +25,9 @@ from ophl7.engine.router import Router
 from ophl7.engine.runner import Runner, Watchdog
 from ophl7.engine.storage import (
     Counters,
-    DeliveryMark,
     DeliveryRow,
     DeliveryState,
     Keys,
-    LinkMark,
     OpenDelivery,
     Rendering,
     Rows,
@@ -108,7 +107,7 @@ class Seen:
     back: int = 0
     alone: list[str] = field(default_factory=list)
     fed: list[tuple[DeliveryRow, bytes | None]] = field(default_factory=list)
-    marks: list[DeliveryMark | LinkMark] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
     tried: set[int] = field(default_factory=set)
     out: set[int] = field(default_factory=set)
     refused: set[int] = field(default_factory=set)
@@ -135,7 +134,7 @@ class Seen:
     def feed(self, rows: Sequence[tuple[DeliveryRow, bytes | None]]) -> None:
         self.fed += rows
 
-    def marked(self, marks: Sequence[DeliveryMark | LinkMark]) -> None:
+    def marked(self, marks: Sequence[Mark]) -> None:
         self.marks += marks
 
     def freeze(self, lanes: Collection[int]) -> list[tuple[OpenDelivery, bool]]:
@@ -207,6 +206,9 @@ class ScriptedStore:
 
     async def unreachable(self) -> Collection[Side]:
         return await self.inner.unreachable()
+
+    async def paused(self) -> Mapping[Side, str]:
+        return await self.inner.paused()
 
     async def open_deliveries(self) -> Sequence[OpenDelivery]:
         return await self.inner.open_deliveries()

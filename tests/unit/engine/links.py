@@ -7,10 +7,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Self
 
+from ophl7.engine.audience import Mark
 from ophl7.engine.link import LinkPolicy
 from ophl7.engine.outbox import Outbox
 from ophl7.engine.ports import Answer, AnswerError
-from ophl7.engine.storage import DeliveryMark, DeliveryRow, LinkMark, Rows
+from ophl7.engine.storage import DeliveryMark, DeliveryRow, LinkMark, PauseMark, Rows
 from ophl7.errors import LinkDown
 from ophl7.store.memory import MemoryStore
 from tests.unit.engine.desk import LIMIT_SECONDS, ManualClock, adt
@@ -59,17 +60,27 @@ class Peer:
 class Link:
     """An outbox that runs. Marks are committed at once, unless `commits` is taken away."""
 
-    def __init__(self, *peers: Peer, store: MemoryStore | None = None, first: float = 10.0, longest: float = 900.0) -> None:
+    def __init__(
+        self, *peers: Peer, store: MemoryStore | None = None, first: float = 10.0, longest: float = 900.0, review: bool = False
+    ) -> None:
         self.peers = peers
         self.store = store if store is not None else MemoryStore()
         self.clock = ManualClock(5000.0)
         self.marks: list[DeliveryMark] = []
         self.links: list[LinkMark] = []
-        self.pending: list[DeliveryMark | LinkMark] = []
+        self.pauses: list[PauseMark] = []
+        self.pending: list[Mark] = []
         self.commits = True
         self.told: list[tuple[Any, ...]] = []
         self.box = Outbox(
-            "emr", self.store, peers, LinkPolicy(first, longest, "park"), self.mark, self.clock, self, lambda: 0.5
+            "emr",
+            self.store,
+            peers,
+            LinkPolicy(first, longest, "park", review=review),
+            self.mark,
+            self.clock,
+            self,
+            lambda: 0.5,
         )
         self._task: asyncio.Task[None]
 
@@ -84,6 +95,12 @@ class Link:
     def link_up(self, destination: str) -> None:
         self.told.append(("up",))
 
+    def link_paused(self, destination: str, reason: str) -> None:
+        self.told.append(("paused", reason))
+
+    def link_resumed(self, destination: str) -> None:
+        self.told.append(("resumed",))
+
     # -- life ---------------------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
@@ -95,11 +112,13 @@ class Link:
         with suppress(asyncio.CancelledError):
             await self._task
 
-    def mark(self, mark: DeliveryMark | LinkMark) -> None:
+    def mark(self, mark: Mark) -> None:
         if isinstance(mark, DeliveryMark):
             self.marks.append(mark)
-        else:
+        elif isinstance(mark, LinkMark):
             self.links.append(mark)
+        else:
+            self.pauses.append(mark)
         self.pending.append(mark)
         if self.commits:
             asyncio.get_running_loop().call_soon(self.commit_marks)

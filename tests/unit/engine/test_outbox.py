@@ -309,8 +309,10 @@ async def test_each_destination_gets_its_own() -> None:
     outlets = Outlets()
     outlets.add(link.box)
     outlets.feed([(row(1), b"x")])
-    outlets.marked([mark(1)])
+    outlets.marked([mark(99)])
     assert link.box.status.queued == 1
+    outlets.marked([mark(1)])  # not tried here: a person has decided so
+    assert link.box.status.queued == 0
 
 
 async def test_a_mark_that_could_not_be_committed_yet_keeps_its_lane_waiting_over_an_outage() -> None:

@@ -18,6 +18,7 @@ from ophl7.engine.storage import (
     Keys,
     LinkMark,
     OpenDelivery,
+    PauseMark,
     QueuedBytes,
     Rendering,
     Rows,
@@ -453,6 +454,13 @@ class StoreSuite:
         assert sorted(await store.unreachable()) == ["emr", "pm"]
         await store.commit(Rows(links=[LinkMark("pm", reachable=False), LinkMark("pm", reachable=True)]))
         assert list(await store.unreachable()) == ["emr"]
+
+    async def test_a_destination_is_paused_until_it_is_resumed(self, store: Store) -> None:
+        assert await store.paused() == {}
+        await store.commit(Rows(pauses=[PauseMark("pm", "moved"), PauseMark("emr", "tested")]))
+        assert await store.paused() == {"pm": "moved", "emr": "tested"}
+        await store.commit(Rows(pauses=[PauseMark("pm", ""), PauseMark("emr", ""), PauseMark("emr", "again")]))
+        assert await store.paused() == {"emr": "again"}
 
     async def test_holds_are_found_by_a_key_of_any_kind(self, store: Store) -> None:
         rows = Rows(journal=[journal(1)], holds=[hold(1, 1, "identity:PM:P1"), hold(2, 1, "target:PM:P1")])

@@ -1,0 +1,91 @@
+"""What a person decides about a delivery or a link (decisions 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, NoReturn, cast
+
+from ophl7.admin.bodies import reason_in
+from ophl7.admin.calls import Asked
+from ophl7.admin.instants import iso
+from ophl7.admin.messages import PEERS
+from ophl7.admin.parameters import path_number
+from ophl7.admin.ports import Document, Face
+from ophl7.admin.problems import Problem, not_found
+from ophl7.admin.queues import delivery_item
+from ophl7.domain.patient import Side
+from ophl7.engine.dispatching import DeliveryAct, DeliveryVerb, LinkAct, NotDispatched
+from ophl7.errors import StoreRefused
+
+
+async def retry(face: Face, asked: Asked, body: Mapping[str, Any]) -> Document:
+    """`POST /deliveries/{id}/retry`."""
+    return await _carry_out(face, asked, "retry", body)
+
+
+async def renew(face: Face, asked: Asked, body: Mapping[str, Any]) -> Document:
+    """`POST /deliveries/{id}/renew`."""
+    return await _carry_out(face, asked, "renew", body)
+
+
+async def skip(face: Face, asked: Asked, body: Mapping[str, Any]) -> Document:
+    """`POST /deliveries/{id}/skip`."""
+    return await _carry_out(face, asked, "skip", body)
+
+
+async def close(face: Face, asked: Asked, body: Mapping[str, Any]) -> Document:
+    """`POST /deliveries/{id}/close`."""
+    return await _carry_out(face, asked, "close", body)
+
+
+async def arrived(face: Face, asked: Asked, body: Mapping[str, Any]) -> Document:
+    """`POST /deliveries/{id}/arrived`."""
+    return await _carry_out(face, asked, "arrived", body)
+
+
+async def pause(face: Face, asked: Asked, body: Mapping[str, Any]) -> Document:
+    """`POST /links/{peer}/pause`."""
+    return await _switch(face, asked, "pause", body)
+
+
+async def resume(face: Face, asked: Asked, body: Mapping[str, Any]) -> Document:
+    """`POST /links/{peer}/resume`."""
+    return await _switch(face, asked, "resume", body)
+
+
+async def _carry_out(face: Face, asked: Asked, verb: DeliveryVerb, body: Mapping[str, Any]) -> Document:
+    number = path_number(asked.request)
+    if number is None or await _found(face, number) is None:
+        raise not_found("no delivery has this number")
+    try:
+        done = await face.dispatch(DeliveryAct(verb, number, asked.actor, reason_in(body)))
+    except (StoreRefused, TimeoutError) as failed:
+        _undone(failed)
+    now = await _found(face, number)
+    if isinstance(done, NotDispatched):
+        raise Problem(409, done.reason, delivery=now)
+    return {**(now or {}), "decided_at": iso(done.at, face.zone), "decided_by": asked.actor}
+
+
+async def _switch(face: Face, asked: Asked, verb: Literal["pause", "resume"], body: Mapping[str, Any]) -> Document:
+    peer = str(asked.request.path_params["peer"])
+    if peer not in PEERS:
+        raise not_found("the links are those to pm and emr")
+    try:
+        at = await face.switch(LinkAct(verb, cast("Side", peer), asked.actor, reason_in(body)))
+    except (StoreRefused, TimeoutError) as failed:
+        _undone(failed)
+    link = next(link for link in face.links() if link["peer"] == peer)
+    return {**link, "decided_at": iso(at, face.zone), "decided_by": asked.actor}
+
+
+async def _found(face: Face, number: int) -> Document | None:
+    rows = await face.reads.deliveries(before=number + 1, limit=1)
+    return delivery_item(face, rows[0]) if rows and rows[0]["id"] == number else None
+
+
+def _undone(failed: StoreRefused | TimeoutError) -> NoReturn:
+    if isinstance(failed, TimeoutError):
+        raise Problem(503, "it was not on disk in time; look again before you try once more") from None
+    detail = "the database refused what would follow from this; nothing was changed: a fault of ophl7, please report it"
+    raise Problem(500, detail, code=failed.code) from failed
