@@ -7,13 +7,13 @@ what was in flight is sent again, never anything that came before it.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from time import perf_counter
 from typing import Literal
 
 from ophl7.domain.patient import Side
+from ophl7.engine.at_hand import AtHand
 from ophl7.engine.audience import Mark
 from ophl7.engine.backoff import delay
 from ophl7.engine.lanes import STOPPED, Lanes
@@ -32,9 +32,6 @@ from ophl7.engine.storage import (
 )
 from ophl7.errors import LinkDown, PeerFault, StoreAway, StoreRefused
 from ophl7.hl7v2.rewrite import with_control_id
-
-# Bytes of fresh deliveries that are kept at hand, so that the first try needs no reading.
-_BYTES_AT_HAND = 16 * 1024 * 1024
 
 # A peer that cannot be reached is tried at least this often (decisions 8).
 _LONGEST_REFUSED = 30.0
@@ -74,8 +71,7 @@ class Outbox:
         self._chance = chance
         self._lanes = Lanes()
         self._tried: dict[int, tuple[OpenDelivery, DeliveryMark]] = {}
-        self._at_hand: OrderedDict[int, bytes] = OrderedDict()
-        self._bytes = 0
+        self._at_hand = AtHand()
         self._wake = asyncio.Event()
         self._down_until = 0.0
         self._failures = 0
@@ -132,18 +128,13 @@ class Outbox:
                 self._lanes.freeze({lane, delivery.lane})
                 self._lanes.unite(lane, delivery.lane)
         self._at_hand.clear()
-        self._bytes = 0
         self._lanes.thaw(now)
         self._wake.set()
 
     def feed(self, row: DeliveryRow, body: bytes | None) -> None:
         """A new delivery, committed. body: the bytes that were stored for it or its message, None when they are not at hand."""
         if body is not None and self._senders:
-            self._at_hand[row.id] = body
-            self._bytes += len(body)
-            while self._bytes > _BYTES_AT_HAND:
-                _, dropped = self._at_hand.popitem(last=False)
-                self._bytes -= len(dropped)
+            self._at_hand.keep(row.id, body)
         self._lanes.add(
             OpenDelivery(row.id, row.destination, row.lane, row.stream, row.control_id, row.state, 0, None, row.created_at),
             self._now(),
@@ -176,7 +167,7 @@ class Outbox:
         self._parked += (mark.state in STOPPED) - (delivery.state in STOPPED)
         if mark.state in {"accepted", "skipped", "rejected"}:
             self._lanes.done(delivery, self._now())
-            self._forget(mark.id)
+            self._at_hand.forget(mark.id)
         elif mark.state in STOPPED:
             self._lanes.stop(delivery, changed, self._now())
         else:
@@ -212,7 +203,7 @@ class Outbox:
         for one in rendered:
             if self._lanes.lane_of(one.id) is None:
                 continue  # another destination's
-            self._forget(one.id)
+            self._at_hand.forget(one.id)
             self._unsent.discard(one.id)  # whoever was about to send it has the old bytes
             if one.renewed:
                 self._parked -= self._lanes.renewed(one.id, one.renewed, self._now()).state in STOPPED
@@ -425,11 +416,6 @@ class Outbox:
         if known is None:
             known = await self._store.body_of(delivery.id)
         return with_control_id(known, delivery.control_id)
-
-    def _forget(self, number: int) -> None:
-        body = self._at_hand.pop(number, None)
-        if body is not None:
-            self._bytes -= len(body)
 
     def _now(self) -> float:
         return self._clock.now().timestamp()

@@ -94,7 +94,10 @@ async def switch(output: str, peer: str, verb: str) -> None:
 async def test_with_review_a_delivery_without_an_answer_is_never_sent_twice_unasked(tmp_path: Path) -> None:
     database = tmp_path / "ophl7.db"
     async with ScriptedPeer() as pm, ScriptedPeer(close, then=accept) as emr:
-        async with served(database, PM_OWNS, pm.url, emr.url, EMR_ON_TIMEOUT="review") as broker, Client(*broker.addresses["pm"]) as line:
+        async with (
+            served(database, PM_OWNS, pm.url, emr.url, EMR_ON_TIMEOUT="review") as broker,
+            Client(*broker.addresses["pm"]) as line,
+        ):
             assert read_reply(await line.send(adt("REG", "A28", RUTH, sender="pm"))).code == "AA"
             await until(lambda: Ledger(database).deliveries("REG")[0]["state"] == "unknown")
             assert read_reply(await line.send(adt("UPD", "A08", RUTH, sender="pm"))).code == "AA"

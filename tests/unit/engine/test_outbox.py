@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from ophl7.engine import outbox as outbox_module
+from ophl7.engine import at_hand
 from ophl7.engine.link import LinkStatus
 from ophl7.engine.outlets import Outlets
 from ophl7.engine.storage import DeliveryMark, OpenDelivery, Rendering, Rows
@@ -210,19 +210,18 @@ async def test_bytes_that_are_not_at_hand_are_read_from_the_store() -> None:
 
 
 async def test_the_bytes_at_hand_are_bounded_and_what_fell_out_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox_module, "_BYTES_AT_HAND", 1000)
+    monkeypatch.setattr(at_hand, "_MOST_BYTES", 1000)
     peer = Peer()
     peer.gate = asyncio.Event()
     async with Link(peer) as link:
         await link.feed(*(row(number) for number in range(1, 30)))
-        assert link.box._bytes <= 1000
-        assert link.box._bytes == sum(len(body) for body in link.box._at_hand.values())
+        kept = [body for number in range(1, 30) if (body := link.box._at_hand.get(number)) is not None]
+        assert 0 < link.box._at_hand.size == sum(len(body) for body in kept) <= 1000
         peer.gate.set()
         await link.until(lambda: len(link.marks) == 29)
         assert peer.ids == [f"D{number}" for number in range(1, 30)]
         await link.quiet()
-        assert link.box._bytes == 0
-        assert not link.box._at_hand
+        assert (link.box._at_hand.size, len(link.box._at_hand)) == (0, 0)
 
 
 async def test_a_store_that_is_away_while_bytes_are_read_costs_no_try() -> None:
@@ -269,7 +268,7 @@ async def test_without_a_url_messages_wait_and_nothing_is_lost_or_kept_in_memory
         status = link.box.status
         assert (status.state, status.queued) == ("unset", 2)
         assert status.oldest_seconds == 4090.0
-        assert link.box._bytes == 0
+        assert link.box._at_hand.size == 0
 
 
 async def test_draining_sends_nothing_new_and_waits_for_what_is_in_flight() -> None:
