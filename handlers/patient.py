@@ -9,6 +9,7 @@ from ophl7.kit import (
     CreatePatient,
     Deliver,
     Handlers,
+    Hold,
     Ignore,
     LinkIdentifier,
     Location,
@@ -32,6 +33,7 @@ UPDATES = ("ADT^A08", "ADT^A31")
 # They undo a visit, not the patient (#17).
 UNDONE_VISITS = ("ADT^A11", "ADT^A23", "ADT^A38")
 DELETION = "ADT^A29"
+ACCOUNT = "PID-18"
 LINKS = ("ADT^A24", "ADT^A37")
 ACCOUNT_MERGES = ("ADT^A35", "ADT^A41")
 _OF_MERGES = ("A18", "A30", "A34", "A36", "A39", "A40", "A42", "A43", "A44", "A45", "A46", "A47", "A49", "A50", "A51")
@@ -63,9 +65,19 @@ async def other(_msh: Segment, ctx: Context) -> list[Change]:
 
 @handlers.on(*ACCOUNT_MERGES)
 async def accounts(_msh: Segment, ctx: Context) -> list[Change]:
-    """The account that PID names takes the place of the old one (#69); never passed on as a merge."""
-    said = [change for change in _record(ctx) if not isinstance(change, Deliver)]
+    """The account that PID names takes the place of the old one, and nothing else does (#69); never passed on as a merge."""
+    _key(ctx)
+    if ctx.match.patient is None and not ctx.match.ambiguous:
+        raise Hold("#69", f"patient:{ctx.match.key}", "the patient whose account was merged is not known yet")
+    said = [_account_only(change) for change in _record(ctx) if not isinstance(change, Deliver)]
     return [Note("#69", "the account that PID names is the patient's from now on"), *said]
+
+
+def _account_only(change: Change) -> Change:
+    """A merge changes no demographics (decisions 6)."""
+    if not isinstance(change, UpdatePatient):
+        return change
+    return UpdatePatient({path: value for path, value in change.fields.items() if path == ACCOUNT})
 
 
 @handlers.on(*UNDONE_VISITS)
@@ -104,9 +116,8 @@ def _key(ctx: Context) -> None:
 
 def _record(ctx: Context) -> list[Change]:
     patient = ctx.match.patient
-    if deletes_key(ctx.message.first("PID")):
-        blocks = f"record:{patient.subject}" if patient is not None else ""
-        ctx.hold("#11", f"demographics:{ctx.match.key or 'no id'}", "it deletes a key id", blocks=blocks)
+    if not ctx.match.named.keys and deletes_key(ctx.message.first("PID")):
+        ctx.hold("#11", "demographics:no id", "it deletes a key id")  # beside another id: plugins/identity.py
     _key(ctx)
     if patient is None:
         changes = _newcomer(ctx)

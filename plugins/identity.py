@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ophl7.kit import BIRTH_DATE, MERGE_TRIGGERS, NAME, SEX, Change, Context, Receive, Rules, Verdict, hold
+from ophl7.kit import BIRTH_DATE, MERGE_TRIGGERS, NAME, SEX, Change, Context, Receive, Rules, Verdict, deletes_key, hold
 
 rules = Rules("identity")
 
@@ -20,6 +20,19 @@ async def one_patient(change: Change, ctx: Context) -> Verdict | None:
         known = next(one for one in ctx.match.named.keys if one not in ctx.match.unknown)
         return hold("#10", f"identity:{known}", "its ids belong to different patients", instead=_ONE_OF_THEM)
     return None
+
+
+@rules.judge("message.receive")
+async def deleted_key(change: Change, ctx: Context) -> Verdict | None:
+    """A delete indicator beside another key id is never carried out unseen (#11); a refusal goes before it (P9)."""
+    assert isinstance(change, Receive)
+    message = ctx.message
+    if not change.known or message.type != "ADT" or message.trigger in MERGE_TRIGGERS or not ctx.match.named.keys:
+        return None
+    if not deletes_key(message.first("PID")):
+        return None
+    blocks = f"record:{ctx.match.patient.subject}" if ctx.match.patient is not None else ""
+    return hold("#11", f"demographics:{ctx.match.key}", "it deletes a key id", blocks=blocks)
 
 
 @rules.judge("message.receive")

@@ -35,15 +35,20 @@ class Reply:
 
 
 def read_reply(raw: bytes) -> Reply:
-    """Raises AssertionError for what is no ACK."""
-    lines = [line.split("|") for line in raw.decode().split("\r") if line]
+    """Raises AssertionError for what is no ACK. It may be written with other separators than ours: those of MSH are turned."""
+    text = raw.decode()
+    assert text[:3] == "MSH", raw
+    turned = str.maketrans(text[3:8], "|^~\\&")
+    lines = [line.translate(turned).split("|") for line in text.split("\r") if line]
     header, msa = lines[0], lines[1]
-    assert header[0] == "MSH", raw
     assert header[8].split("^")[0] == "ACK", raw
     assert msa[0] == "MSA", raw
-    version = header[11]
+    version = header[11].split("^")[0]
     read = _new if version >= "2.5" else _old
     errors = [fault for line in lines[2:] for fault in read(line)]
+    if version < "2.3":  # no ERR segment: the error condition is MSA-6
+        assert lines[2:] == [], raw
+        errors = [Fault(int(msa[6].split("^")[0]), "E", "", ())] if len(msa) > 6 else []
     assert all(line[0] == "ERR" for line in lines[2:]), raw
     return Reply(raw, version, msa[1], msa[2], msa[3] if len(msa) > 3 else "", tuple(errors))
 
