@@ -8,14 +8,20 @@ A test compares what stands in the pages with what this would write.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import get_args
 
 from click import Argument, Command, Group
 
 from ophl7.admin.api import CALLS
 from ophl7.admin.calls import Deed, Listing
 from ophl7.cli import VERBS
+from ophl7.domain.appointment import ENDED, EVENT_STATUS, STATUS_CODES
+from ophl7.domain.decisions import DECISIONS, Domain, Sender
+from ophl7.domain.ownership import owner_of
+from ophl7.hl7v2.codes import CODES
 from ophl7.observe.logs import FIELDS
 from ophl7.observe.metrics import Counter, Counters, Histogram
 from ophl7.settings import Row, settings_table
@@ -106,6 +112,89 @@ def _first_sentence(command: Command) -> str:
     return " ".join((command.help or "").split()).partition(". ")[0].rstrip(".") + "."
 
 
+SENDERS: Mapping[Sender, str] = {
+    "pm": "PM",
+    "emr": "EMR",
+    "owner": "owner",
+    "other": "other",
+    "any": "either",
+    "person": "a person",
+}
+
+
+def decision_lines(domain: Domain) -> str:
+    """The rows of the decision table that are about one domain."""
+    lines = [
+        "| row | from | what comes | where the PM owns | where the EMR owns | answer |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in DECISIONS.values():
+        if row.domain == domain:
+            answer = " ".join(f"`{word}`" if word.isupper() else word for word in row.ack.split())
+            lines.append(f"| {row.number} | {SENDERS[row.sender]} | {row.case} | {row.pm} | {row.emr} | {answer} |")
+    return "\n".join(lines)
+
+
+# What a practice's staff calls the fields that the table of owners is about; every other one is the patients' owner's.
+STAFF_FIELDS: Mapping[str, str] = {
+    "PID-5": "name",
+    "PID-7": "birth date",
+    "PID-8": "sex",
+    "PID-10": "race",
+    "PID-11": "address",
+    "PID-13": "phone at home",
+    "PID-14": "phone at work",
+    "PID-15": "language",
+    "PID-16": "marital status",
+    "PID-18": "account",
+    "PID-19": "social security number",
+    "PID-22": "ethnicity",
+    "PID-30": "death",
+    "PID-40": "preferred way of contact",
+    "NK1": "next of kin",
+    "GT1": "guarantor",
+    "IN1": "insurance",
+    "IN2": "insurance, continued",
+    "IN3": "insurance, certification",
+    "AL1": "allergies",
+    "IAM": "allergies, with what happened to them",
+    "DG1": "problems",
+}
+
+
+def owner_lines() -> str:
+    """Whose each field is, in both set-ups."""
+    words = {"pm": "PM", "emr": "EMR", "shared": "shared"}
+    lines = ["| field | | where the PM owns the patients | where the EMR owns them |", "|---|---|---|---|"]
+    for path, name in STAFF_FIELDS.items():
+        pm, emr = (words[owner_of(path, side)] for side in ("pm", "emr"))
+        lines.append(f"| {name} | `{path}` | {pm} | {emr} |")
+    return "\n".join(lines)
+
+
+def status_lines() -> str:
+    """Every status of an appointment, and what says it."""
+    lines = ["| status | said by the code or text | or by the event | |", "|---|---|---|---|"]
+    for status in dict.fromkeys(STATUS_CODES.values()):
+        codes = ", ".join(f"`{code}`" for code, meant in STATUS_CODES.items() if meant == status)
+        events = ", ".join(f"`SIU^{event}`" for event, meant in EVENT_STATUS.items() if meant == status)
+        lines.append(f"| `{status}` | {codes} | {events or '-'} | {'nobody comes any more' if status in ENDED else ''} |")
+    return "\n".join(lines)
+
+
+def code_lines(letter: str) -> str:
+    """Our application codes that begin with this letter: what they mean, and which answer they come with."""
+    lines = ["| code | meaning | answer | HL7 error | before version 2.5 |", "|---|---|---|---|---|"]
+    for code in CODES.values():
+        if code.code.startswith(letter):
+            numbers = "/".join(str(one) for one in code.choices) or str(code.hl7)
+            before = "in the journal only" if code.severity == "W" else str(code.hl7_before_25 or "the same")
+            lines.append(f"| `{code.code}` | {code.meaning} | `{code.msa}` | {numbers} | {before} |")
+    return "\n".join(lines)
+
+
+LETTERS: Mapping[Domain, str] = {"patients": "P", "schedule": "S", "charges": "C", "merges": "M", "messages": "W"}
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "settings": lambda: settings_lines(there=True),
     "settings not there yet": lambda: settings_lines(there=False),
@@ -113,6 +202,10 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "log fields": field_lines,
     "calls": call_lines,
     "commands": command_lines,
+    **{f"rows of {domain}": partial(decision_lines, domain) for domain in get_args(Domain)},
+    **{f"codes of {domain}": partial(code_lines, letter) for domain, letter in LETTERS.items()},
+    "field owners": owner_lines,
+    "appointment statuses": status_lines,
 }
 PAGES = (
     "README.md",
@@ -120,6 +213,7 @@ PAGES = (
     "docs/reference/metrics-and-logs.md",
     "docs/reference/api.md",
     "docs/reference/commands.md",
+    *(f"docs/explanation/{domain}.md" for domain in get_args(Domain)),
 )
 
 
