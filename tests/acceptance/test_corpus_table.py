@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.messages import Side, message
-from tests.acceptance.practice import Opening, Practice
+from tests.acceptance.practice import Opening, Practice, other
 from tests.acceptance.replies import Reply, read_reply
 from tests.acceptance.test_others_messages import CORPUS, payload_of
 
@@ -27,6 +27,8 @@ pytestmark = pytest.mark.timeout(120)
 
 TABLE = Path(__file__).with_name("corpus_table.tsv")
 COLUMNS: list[tuple[Side, str]] = [("pm", "pm/pm"), ("emr", "pm/pm"), ("emr", "emr/emr"), ("pm", "emr/emr")]
+
+KEY_TYPES = {"MR", "PI", "PT", "MRN", ""}
 
 # Where patients, accounts and appointments are named.
 _IDS = {b"PID": (2, 3, 4, 18), b"MRG": (1, 2, 3, 4, 5), b"SCH": (1, 2)}
@@ -94,6 +96,25 @@ async def sent(practice: Practice, side: Side, entry: Entry) -> str:
     return told(reply, found["state"], found["decision_row"])
 
 
+def assert_followed(practice: Practice, side: Side, entry: Entry, outcome: str) -> None:
+    """What the table's words mean in the database: copies, and the patient under the ids of the column `key`, and no others."""
+    state, row = outcome.split(" ")[-2:]
+    copies = practice.rows("SELECT destination FROM delivery WHERE message = (SELECT max(id) FROM journal)")
+    assert [copy["destination"] for copy in copies] == ([other(side)] if state == "accepted" else []), entry.file
+    keys = set() if entry.said["key"] == "-" else set(entry.said["key"].split(" "))
+    found = practice.rows("SELECT DISTINCT patient, type, value FROM alias")
+    named = {one["patient"] for one in found if one["value"] in keys}
+    if state == "accepted" and row != "#12":
+        assert len(named) == 1, entry.file
+        kept = {one["value"] for one in found if one["patient"] in named and one["type"] in KEY_TYPES}
+        assert kept == keys, entry.file
+    else:
+        assert named == set(), entry.file
+    if row in {"#3", "#30", "#43"} and state == "held":
+        waiting = {key.split(":", 2)[2] for key in practice.holds() if key.startswith("patient:")}
+        assert keys <= waiting, entry.file
+
+
 def registration(control_id: str, entry: Entry) -> bytes:
     """The patient of this message, as the PM would have announced him: a bare id is the EMR's."""
     (line,) = [line for line in re.split(r"[\r\n]+", entry.raw.decode()) if line.startswith("PID|")]
@@ -123,6 +144,7 @@ async def test_each_gets_what_the_table_says(opened: Opening, tmp_path: Path, si
         async with Practice(tmp_path / f"{number}.db", setup, PROCESSING_ID="any") as practice:
             for entry in group:
                 outcomes[entry.file] = await sent(practice, side, entry)
+                assert_followed(practice, side, entry, outcomes[entry.file])
             assert not [key for key in practice.holds() if key.startswith("handler:")]
 
     await asyncio.gather(*(practised(number, group) for number, group in enumerate(strangers(ENTRIES))))
