@@ -159,4 +159,6 @@ def _known(ctx: Context, patient: Patient) -> list[Change]:
             changes.append(ConfirmPatient())
         if ctx.event in REGISTRATIONS and patient.inactive_on(ctx.peer):
             changes.append(SetActive(active=True))
+    # Also an update that says nothing new was decided by a row, which stands in the journal.
+    changes.append(Note("#4" if ctx.owns_patients else "#5", "an update of a known patient"))
     return changes
