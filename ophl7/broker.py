@@ -16,6 +16,7 @@ from ophl7 import __version__, doorkey
 from ophl7.admin.app import make_app
 from ophl7.admin.ports import Face
 from ophl7.admin.server import HttpServer
+from ophl7.book_orders import books_of
 from ophl7.certificates import CertificateWatch, PeerTls, read_tls
 from ophl7.clock import SystemClock
 from ophl7.domain.patient import Side
@@ -50,6 +51,7 @@ from ophl7.practice import policy_from
 from ophl7.settings import Settings
 from ophl7.store.reader import SqliteReader
 from ophl7.store.sqlite import SqliteStore
+from ophl7.store.sqlite_books import SqliteBooks
 from ophl7.units import Address, nearby
 
 # What one handler or rule may take before it is broken off (#95). Real ones take microseconds.
@@ -229,6 +231,7 @@ class Broker:
             zone=self.policy.zone,
             authorities={side: self.policy.authority_of(side) for side in SIDES},
             version=__version__,
+            books=books_of(self.engine, SqliteBooks(reader), self.policy, self.clock),
         )
         server = HttpServer(make_app(face), settings.http_listen.host, settings.http_listen.port)
         self._stack.push_async_callback(server.stop)

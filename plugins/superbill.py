@@ -11,9 +11,10 @@ _CLAIM_EVENTS = frozenset({"BAR^P01", "BAR^P02", "BAR^P05", "BAR^P06", "BAR^P10"
 
 @rules.judge("message.receive")
 async def never(_change: Change, ctx: Context) -> Verdict | None:
-    """Whoever sends one sees why it was refused, and the refusal can be counted by user."""
-    if ctx.event not in _CLAIM_EVENTS and ctx.message.type != "EHC":
+    """Whoever sends one sees why it was refused, and the refusal is counted by user (`ophl7 superbills`)."""
+    more = ctx.policy.peers[ctx.peer].profile.superbill.events
+    if ctx.event not in _CLAIM_EVENTS and ctx.message.type != "EHC" and ctx.event not in more:
         return None
-    error = 201 if ctx.message.type == "BAR" else 200
+    error = 200 if ctx.message.type == "EHC" else 201  # of the other types we take some events
     text = "claims and superbills are made in the PM only"
     return reject("#56", "C03", text, error=error, header=True, location=Location("MSH", field=9))

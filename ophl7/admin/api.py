@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from ophl7.admin import dispatching, holds, merges, messages, people, queues
+from ophl7.admin.api_books import BOOK_CALLS
 from ophl7.admin.bodies import LONGEST_REASON
 from ophl7.admin.calls import Asked, Call, Deed, Listing, Parameter, Single
 from ophl7.admin.ports import Document, Face
@@ -251,6 +252,7 @@ CALLS: tuple[Call, ...] = (
         _CHARGE,
         (_PATIENT, Parameter("state", "where it stands", people.CHARGE_STATES), Parameter("date", "the service date")),
     ),
+    *BOOK_CALLS,
     Listing(
         "/merges",
         merges.merges,

@@ -13,7 +13,8 @@ from starlette.routing import Route
 
 from ophl7.admin.api import CALLS, PREFIX
 from ophl7.admin.bodies import read_json
-from ophl7.admin.calls import Asked, Call, Deed, Listing
+from ophl7.admin.book_pages import BookPages
+from ophl7.admin.calls import Asked, Call, Deed, Listing, Single
 from ophl7.admin.guard import Guard
 from ophl7.admin.headers import SecureHeaders
 from ophl7.admin.openapi import document
@@ -56,6 +57,7 @@ def make_app(face: Face) -> Starlette:
             Route("/openapi.json", openapi),
             Route("/", pages.status),
             Route("/style.css", pages.style),
+            Route("/books", BookPages(face, guard, pages.show).books),
             Route("/holds/{id}/{verb}", pages.decide, methods=["POST"]),
             *[_route(face, guard, call) for call in CALLS],
         ],
@@ -86,10 +88,10 @@ def _endpoint(face: Face, guard: Guard, call: Call) -> Endpoint:
         if isinstance(call, Listing):
             found = await call.answer(face, Query(request, call.known, face.zone))
             return JSONResponse({"items": found.items, "next": found.next})
-        Query(request, (), face.zone)
+        query = Query(request, call.known if isinstance(call, Single) else (), face.zone)
         if isinstance(call, Deed):
-            return JSONResponse(await call.answer(face, Asked(request, actor), await read_json(request, call.body)))
-        answer = await call.answer(face, Asked(request, actor))
+            return JSONResponse(await call.answer(face, Asked(request, actor, query), await read_json(request, call.body)))
+        answer = await call.answer(face, Asked(request, actor, query))
         return answer if isinstance(answer, Response) else JSONResponse(answer)
 
     return endpoint

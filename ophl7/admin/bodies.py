@@ -48,23 +48,28 @@ async def read_form(request: Request) -> dict[str, str]:
 
 def reason_in(fields: Mapping[str, Any]) -> str:
     """Why a person does it: one line of at most 500 characters. Raises Problem 422, naming the field."""
-    given = fields.get("reason")
+    return line_in(fields, "reason", LONGEST_REASON, "say why; it is kept with what you do")
+
+
+def line_in(fields: Mapping[str, Any], name: str, longest: int, wanted: str = "it is needed") -> str:
+    """A member that is one line of so many characters at most. wanted: said where it is missing. Raises Problem 422."""
+    given = fields.get(name)
     if given is None:
-        raise _bad_reason("say why; it is kept with what you do")
+        raise _bad(name, wanted)
     if not isinstance(given, str):
-        raise _bad_reason("a text")
-    reason = " ".join(given.split())
-    if not reason:
-        raise _bad_reason("it is empty; say why, it is kept with what you do")
-    if len(reason) > LONGEST_REASON:
-        raise _bad_reason(f"at most {LONGEST_REASON} characters")
-    if not reason.isprintable():
-        raise _bad_reason("it holds characters that cannot be shown")
-    return reason
+        raise _bad(name, "a text")
+    line = " ".join(given.split())
+    if not line:
+        raise _bad(name, f"it is empty; {wanted}")
+    if len(line) > longest:
+        raise _bad(name, f"at most {longest} characters")
+    if not line.isprintable():
+        raise _bad(name, "it holds characters that cannot be shown")
+    return line
 
 
-def _bad_reason(wanted: str) -> Problem:
-    return Problem(422, f"reason: {wanted}", parameter="reason")
+def _bad(name: str, wanted: str) -> Problem:
+    return Problem(422, f"{name}: {wanted}", parameter=name)
 
 
 async def _read(request: Request) -> bytes:

@@ -15,10 +15,11 @@ from ophl7.admin.ports import Document, Face
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request for one thing. actor: who asks, as the audit names them."""
+    """One request for one thing. actor: who asks, as the audit names them. query: the parameters that the call takes."""
 
     request: Request
     actor: str
+    query: Query
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +63,37 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Single:
-    """A call that answers with one object or with bytes. fields: of the object; content: the media type of bytes, else JSON."""
+    """A call that answers with one object or with bytes. fields: of the object; content: the media type of bytes, else JSON.
+
+    parameters: of the query.
+    """
 
     path: str
     answer: Callable[[Face, Asked], Awaitable[Document | Response]]
     summary: str
     fields: Mapping[str, Any] = field(default_factory=dict)
     content: str = "application/json"
+    parameters: Sequence[Parameter] = ()
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The names of all parameters that it takes."""
+        return tuple(one.name for one in self.parameters)
 
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """A call that changes something: POST with a JSON object. body: its members, all required; fields: of the answer."""
+    """A call that changes something: POST with a JSON object.
+
+    body: its members, all required but the `optional` ones; fields: of the answer.
+    """
 
     path: str
     answer: Callable[[Face, Asked, Mapping[str, Any]], Awaitable[Document]]
     summary: str
     body: Mapping[str, Any]
     fields: Mapping[str, Any]
+    optional: Sequence[str] = ()
 
 
 Call = Listing | Single | Deed

@@ -32,7 +32,7 @@ async def holds(face: Face, query: Query) -> Page:
     found = await face.reads.holds(
         peer=query.one_of("peer", PEERS), message=query.number("message"), before=query.before, limit=query.limit + 1
     )
-    return page([_item(face, row) for row in found], query.limit)
+    return page([item(face, row) for row in found], query.limit)
 
 
 async def hold(face: Face, asked: Asked) -> Document:
@@ -55,7 +55,7 @@ async def _carry_out(face: Face, asked: Asked, verb: Verb, body: Mapping[str, An
     reason = reason_in(body)
     done = await carry_out(face, asked.actor, verb, row, reason)
     return {
-        **_item(face, row),
+        **item(face, row),
         "closed_at": iso(done.at, face.zone),
         "closed_how": done.how,
         "closed_by": asked.actor,
@@ -105,7 +105,7 @@ def _closed(face: Face, row: Row) -> Problem:
 def document(face: Face, row: Row) -> Document:
     """One hold with how it ended; those fields are null while it waits."""
     return {
-        **_item(face, row),
+        **item(face, row),
         "closed_at": iso(row["closed_at"], face.zone),
         "closed_how": row["closed_how"],
         "closed_by": row["closed_by"],
@@ -113,7 +113,8 @@ def document(face: Face, row: Row) -> Document:
     }
 
 
-def _item(face: Face, row: Row) -> Document:
+def item(face: Face, row: Row) -> Document:
+    """One open hold."""
     return {
         "id": row["id"],
         "reason": row["reason"],

@@ -29,6 +29,7 @@ _PROBLEM: dict[str, Any] = {
         "parameter": {"type": "string"},
         "patients": {"type": "array", "items": {"type": "string"}},
         "hold": {"type": "object"},
+        "charges": {"type": "array", "items": {"type": "integer"}},
     },
 }
 _PAGING = (
@@ -54,7 +55,7 @@ def document(version: str) -> dict[str, Any]:
         responses = {status: {"description": summary, "content": {content: {}}} for status in statuses}
         paths[path] = {"get": {"summary": summary, "security": [], "responses": responses}}
     for call in CALLS:
-        paths[PREFIX + call.path] = {"post" if isinstance(call, Deed) else "get": _operation(call)}
+        paths.setdefault(PREFIX + call.path, {})["post" if isinstance(call, Deed) else "get"] = _operation(call)
     return {
         "openapi": "3.1.0",
         "info": {"title": "ophl7", "version": version, "description": "HL7 v2 broker between PM and EMR"},
@@ -83,6 +84,7 @@ def _operation(call: Call) -> dict[str, Any]:
         reasons |= _DEED_REASONS
         content = {"application/json": {"schema": _closed(call.fields)}}
     else:
+        parameters += [_parameter(one) for one in call.parameters]
         reasons["404"] = "there is no such thing"
         schema = _closed(call.fields) if call.fields else {"type": "string", "format": "binary"}
         content = {call.content: {"schema": schema}}
@@ -95,6 +97,7 @@ def _operation(call: Call) -> dict[str, Any]:
     operation: dict[str, Any] = {"summary": call.summary, "parameters": parameters, "responses": responses}
     if isinstance(call, Deed):
         body = _closed(call.body) | {"additionalProperties": False}
+        body["required"] = [name for name in call.body if name not in call.optional]
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
     return operation
 

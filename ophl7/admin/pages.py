@@ -63,7 +63,7 @@ class Pages:
                 return self._enter(request, token)
             self._guard.admit(request)
         except Problem as closed:
-            return self._show("closed.html", closed.status, reason=closed.detail)
+            return self.show("closed.html", closed.status, reason=closed.detail)
         return await self._overview(_number(request, "decide"), decided=_number(request, "decided"))
 
     async def decide(self, request: Request) -> Response:
@@ -73,7 +73,7 @@ class Pages:
             given = await read_form(request)
             actor = self._guard.admit_form(request, given.get("form", ""))
         except Problem as closed:
-            return self._show("closed.html", closed.status, reason=closed.detail)
+            return self.show("closed.html", closed.status, reason=closed.detail)
         try:
             verb = _VERBS.get(request.path_params["verb"])
             if verb is None:
@@ -135,7 +135,7 @@ class Pages:
             }
         except (StoreAway, TimeoutError):
             shown["away"] = True  # the page says so; the links and checks are worth seeing just then
-        return self._show("status.html", trouble.status if trouble is not None else 200, **shown)
+        return self.show("status.html", trouble.status if trouble is not None else 200, **shown)
 
     async def _open(self, number: int | None) -> Document | None:
         """The hold that somebody is deciding, if it waits still."""
@@ -193,7 +193,8 @@ class Pages:
             "reason": row["reason"],
         }
 
-    def _show(self, name: str, status: int, **values: object) -> Response:
+    def show(self, name: str, status: int, **values: object) -> Response:
+        """A template as a page."""
         return HTMLResponse(self._templates.get_template(name).render(**values), status)
 
 

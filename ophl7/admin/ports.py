@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
+from ophl7.admin.books_ports import Books
 from ophl7.domain.appointment import Appointment
 from ophl7.domain.charge import Charge
 from ophl7.domain.identifiers import Identifier
@@ -169,7 +170,7 @@ class Face:
     contract 6 has it. audit: (actor, action, target, reason), durable when it returns; raises StoreAway. act: a person's order,
     durable with all that follows from it when it returns; raises StoreAway, StoreRefused. dispatch, switch: the same for a
     delivery, and for a link. routes, plugins: one object each.
-    authorities: the default assigning authority of each side.
+    authorities: the default assigning authority of each side. books: see `books_ports`.
     """
 
     reads: Reads
@@ -188,3 +189,4 @@ class Face:
     zone: ZoneInfo
     authorities: Mapping[Side, str]
     version: str
+    books: Books

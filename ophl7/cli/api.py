@@ -28,11 +28,18 @@ class Api:
 
     def get(self, path: str, query: Mapping[str, str | int] | None = None) -> Document:
         """One document. path: below the prefix."""
-        return self._ask("GET", path + (f"?{urlencode(query)}" if query else ""), None)
+        return self._ask("GET", self._target(path, query), None)
+
+    def text(self, path: str, query: Mapping[str, str | int]) -> str:
+        """A file, whole. path: below the prefix."""
+        status, raw = self._exchange("GET", self._target(path, query), None, self._headers("*/*"))
+        if status == http.client.OK:
+            return raw.decode()
+        raise self._refused(status, self._document(raw))
 
     def post(self, path: str, body: Document) -> Document:
         """Has something done; the answer."""
-        return self._ask("POST", path, json.dumps(body).encode())
+        return self._ask("POST", self._target(path, None), json.dumps(body).encode())
 
     def items(self, path: str, query: Mapping[str, str | int], limit: int) -> Document:
         """At most `limit` items of a list, out of as many pages as that takes: `{"items": [...], "next": cursor or null}`."""
@@ -47,24 +54,42 @@ class Api:
                 return {"items": found, "next": page["next"]}
             asked["cursor"] = page["next"]
 
-    def _ask(self, method: str, path: str, body: bytes | None) -> Document:
-        access = self._access
-        headers = {"Accept": "application/json"}
-        if access.token is not None:
-            headers["Authorization"] = f"Bearer {access.token}"
+    def _target(self, path: str, query: Mapping[str, str | int] | None) -> str:
+        return quote(self._access.place.path) + PREFIX + path + (f"?{urlencode(query)}" if query else "")
+
+    def _headers(self, accept: str) -> dict[str, str]:
+        token = self._access.token
+        return {"Accept": accept} | ({"Authorization": f"Bearer {token}"} if token is not None else {})
+
+    def _ask(self, method: str, target: str, body: bytes | None) -> Document:
+        headers = self._headers("application/json")
         if body is not None:
             headers["Content-Type"] = "application/json"
-        status, document = self._exchange(method, quote(access.place.path) + PREFIX + path, body, headers)
+        status, raw = self._exchange(method, target, body, headers)
+        document = self._document(raw)
         if status == http.client.OK:
             return document
+        raise self._refused(status, document)
+
+    def _refused(self, status: int, document: Document) -> RefusedByBroker:
+        access = self._access
         said = str(document.get("detail") or f"it answered {status}")
         if status == http.client.UNAUTHORIZED:
             said = f"the broker at {access.place} does not take this token. It came from: {access.origin}"
             if access.token is None:
                 said = f"the broker at {access.place} wants a token, and {access.origin}; give one with --token-file"
-        raise RefusedByBroker(said, status)
+        return RefusedByBroker(said, status)
 
-    def _exchange(self, method: str, target: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int, Document]:
+    def _document(self, raw: bytes) -> Document:
+        try:
+            document = json.loads(raw)
+        except ValueError as error:
+            raise self._no_ophl7() from error
+        if not isinstance(document, dict):
+            raise self._no_ophl7()
+        return document
+
+    def _exchange(self, method: str, target: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int, bytes]:
         place = self._access.place
         kind = http.client.HTTPSConnection if place.scheme == "https" else http.client.HTTPConnection
         connection = kind(place.host, place.port, timeout=self._patience)
@@ -72,7 +97,6 @@ class Api:
             connection.request(method, target, body, dict(headers))
             answer = connection.getresponse()
             raw = answer.read(_MOST_BYTES + 1)
-            document = json.loads(raw) if len(raw) <= _MOST_BYTES else None
         except TimeoutError as error:
             raise LinkDown("timeout", f"nothing answers at {place} within {self._patience:g} s") from error
         except OSError as error:
@@ -81,9 +105,9 @@ class Api:
             raise self._no_ophl7() from error
         finally:
             connection.close()
-        if not isinstance(document, dict):
+        if len(raw) > _MOST_BYTES:
             raise self._no_ophl7()
-        return answer.status, document
+        return answer.status, raw
 
     def _no_ophl7(self) -> LinkDown:
         return LinkDown("garbage", f"what answers at {self._access.place} is no ophl7")

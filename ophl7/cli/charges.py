@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ophl7.cli import charge_days, charge_roll_ups
 from ophl7.cli.api import Api
 from ophl7.cli.listing import asks_the_broker, lists, show
 from ophl7.cli.tables import Column, joined
@@ -51,3 +52,7 @@ def list_charges(
         state=state,
         date=date,
     )
+
+
+for part in (*charge_days.COMMANDS, *charge_roll_ups.COMMANDS):
+    command.add_command(part)

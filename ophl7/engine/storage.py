@@ -21,6 +21,7 @@ from ophl7.domain.identifiers import Identifier
 from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient, Side
 from ophl7.engine.lists import ListProgress, ListRefusal
+from ophl7.engine.roll_ups import Entry, RollUp
 from ophl7.hl7v2.ack import POSITIVE
 
 MessageState = Literal["accepted", "rejected", "held", "ignored", "duplicate", "stale", "error"]
@@ -41,6 +42,7 @@ class Keys:
     appointments_of: subjects, for the holds of appointments whose messages are about them.
     open_for: (subject, now), for what is open about a patient: appointments that begin later, charges without an answer.
     blocks: objects whose later messages wait behind a hold (domain.verdicts.Condition).
+    entries: charges that a biller wants to roll up; roll_ups: notes about that.
     """
 
     controls: set[tuple[str, str, bytes]] = field(default_factory=set)
@@ -55,6 +57,8 @@ class Keys:
     appointments_of: set[int] = field(default_factory=set)
     open_for: set[tuple[int, float]] = field(default_factory=set)
     blocks: set[str] = field(default_factory=set)
+    entries: set[int] = field(default_factory=set)
+    roll_ups: set[int] = field(default_factory=set)
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__slots__)
@@ -148,6 +152,9 @@ class State:
     queued: dict[int, QueuedBytes] = field(default_factory=dict)
     unanswered: dict[int, int] = field(default_factory=dict)  # subject -> charges that the PM has not answered
     accepted: dict[int, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    entries: dict[int, Entry | None] = field(default_factory=dict)
+    roll_ups: dict[int, RollUp | None] = field(default_factory=dict)
+    last_roll_up: int = 0  # the last number that was given; told with entries
 
 
 def claim(state: State, appointment: Appointment) -> None:
@@ -331,6 +338,7 @@ class Rows:
     sending: list[int] = field(default_factory=list)  # deliveries that were on their way when a merge united their lanes
     lists: list[ListProgress] = field(default_factory=list)
     list_refusals: list[ListRefusal] = field(default_factory=list)
+    roll_ups: dict[int, RollUp] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__slots__)

@@ -17,6 +17,7 @@ from ophl7.domain.identifiers import Identifier, subject_of
 from ophl7.domain.merge import Merge, survivor_on
 from ophl7.domain.patient import Patient, Side
 from ophl7.engine.ids import Ids
+from ophl7.engine.roll_ups import RollUp
 from ophl7.engine.storage import (
     ChargeUpdate,
     ClosedHold,
@@ -69,6 +70,8 @@ _TABLES: Final = (
     "merges",
     "queued",
     "unanswered",
+    "entries",
+    "roll_ups",
 )
 
 _lists_of = attrgetter(*_LISTS)
@@ -164,6 +167,7 @@ class UnitOfWork:
         for lane, members in loaded.lanes.items():
             state.lanes[lane] = tuple(sorted({*members, *state.lanes.get(lane, ())}))
         state.reused |= loaded.reused
+        state.last_roll_up = max(state.last_roll_up, loaded.last_roll_up)
         closed = {closed.id for closed in self.rows.closed_holds}
         for row in loaded.holds.values():
             if row.id not in state.holds and row.id not in closed:
@@ -374,6 +378,15 @@ class UnitOfWork:
         """Adds or replaces a pair."""
         self.put(self.state.merges, (merge.retired, merge.survivor), merge)
         self.put(self.rows.merges, merge.id, merge)
+
+    def save_roll_up(self, one: RollUp) -> None:
+        """Adds or replaces a biller's note; whoever comes later in this batch sees whether its charges are taken."""
+        self.put(self.state.roll_ups, one.id, one)
+        self.put(self.rows.roll_ups, one.id, one)
+        for number in one.charges:
+            entry = self.state.entries.get(number)
+            if entry is not None:
+                self.put(self.state.entries, number, entry._replace(roll_up=one.id if one.taken_back_at is None else None))
 
     def unite(self, lane: int, into: int, at: float) -> None:
         """From now on everybody of `lane` belongs to `into`, and what blocks the one's charges blocks the other's."""

@@ -11,6 +11,7 @@ from ophl7.domain.identifiers import Identifier, subject_of
 from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient, Side
 from ophl7.engine.lists import ListProgress, ListRefusal
+from ophl7.engine.roll_ups import Entry, RollUp
 from ophl7.engine.storage import (
     AuditRow,
     ClosedHold,
@@ -58,6 +59,7 @@ class MemoryStore:
         self.audit: list[AuditRow] = []
         self.lists: dict[int, ListProgress] = {}
         self.list_refusals: list[ListRefusal] = []
+        self.roll_ups: dict[int, RollUp] = {}
         self.commits = 0
         self.away: str | None = None
         self.refuse: set[str] = set()
@@ -118,6 +120,7 @@ class MemoryStore:
             state.last[peer, subject] = _as_seen(max(rows, key=lambda row: row.id)) if rows else None
         self._find_holds(identifiers, keys, state)
         self._around_merges(keys, state)
+        self._roll_ups(keys, state)
         for number in keys.held:
             row = self.journal[number]
             state.held[number] = HeldMessage(number, row.peer, row.raw, row.start, row.end, row.received_at)
@@ -187,6 +190,19 @@ class MemoryStore:
             return charge.state in {"held", "sent"}
         return row.state not in {"accepted", "rejected", "skipped"}
 
+    def _roll_ups(self, keys: Keys, state: State) -> None:
+        state.roll_ups.update({number: self.roll_ups.get(number) for number in keys.roll_ups})
+        if not keys.entries:
+            return
+        state.last_roll_up = max(self.roll_ups, default=0)
+        standing = {number: one.id for one in self.roll_ups.values() if one.taken_back_at is None for number in one.charges}
+        state.entries.update(dict.fromkeys(keys.entries))
+        for charge, delivery in self.charges.values():
+            if charge.id in keys.entries:
+                row = self.deliveries.get(delivery) if delivery is not None else None
+                stands = charge.state if charge.state != "sent" else row.state if row is not None else "queued"
+                state.entries[charge.id] = Entry(charge.id, charge.message, stands, standing.get(charge.id))
+
     def _find_holds(self, identifiers: Collection[tuple[str, str]], keys: Keys, state: State) -> None:
         waiting = {f"{kind}:{authority}:{value}" for authority, value in identifiers for kind in ("patient", "target")}
         waiting |= keys.waiting
@@ -244,6 +260,7 @@ class MemoryStore:
         self.merges.update(rows.merges)
         self.links.update({one.destination: one.reachable for one in rows.links})
         self.pauses.update({one.destination: one.reason for one in rows.pauses})
+        self.roll_ups.update(rows.roll_ups)
         self.drift += rows.drift
         self.audit += rows.audit
 

@@ -149,7 +149,7 @@ class SqliteReader:
         """The ledger, newest first: the charge, where it stands, its delivery."""
         where = [*_where(before, shown=state, message=message), *_among("subject", subjects)]
         if day is not None:
-            where.append(("substr(date, 1, 8) = ?", (day,)))
+            where.append(("date >= ? AND date < ?", (day, f"{day}~")))  # with a time or without one
         rows = await self._list("charges", where, limit)
         return [(charge_from(tuple(row.values())), row["shown"], row["delivery"]) for row in rows]
 
@@ -215,6 +215,10 @@ class SqliteReader:
     async def audit(self, *, before: int | None = None, limit: int = 50) -> Sequence[Row]:
         """Who did what, newest first."""
         return await self._list("audit", _where(before), limit)
+
+    async def read(self, sql: str, values: Sequence[Any]) -> list[dict[str, Any]]:
+        """One statement for a reader beside this one, within the same limits. Raises StoreAway, TimeoutError."""
+        return await self._read(sql, values)
 
     # -- one statement at a time --------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from ophl7.domain.identifiers import Identifier
 from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient
 from ophl7.engine.lists import ListProgress
+from ophl7.engine.roll_ups import RollUp
 from ophl7.engine.storage import DeliveryRow, JournalRow, Rows
 
 Row = Sequence[Any]
@@ -174,6 +175,8 @@ def writes(rows: Rows) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
         ("insert_audit", [(a.at, a.actor, a.action, a.target, a.reason) for a in rows.audit]),
         ("upsert_list", [list_row(progress) for progress in rows.lists]),
         ("insert_list_refusal", [tuple(refusal) for refusal in rows.list_refusals]),
+        ("upsert_roll_up", [roll_up_row(rows.roll_ups[number]) for number in sorted(rows.roll_ups)]),
+        ("upsert_rolled_up", [row for one in rows.roll_ups.values() for row in rolled_up_rows(one)]),
     )
     return ((name, values) for name, values in upserts if values)
 
@@ -181,6 +184,22 @@ def writes(rows: Rows) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
 def merge_row(merge: Merge) -> tuple[Any, ...]:
     """As `upsert_merge` takes it."""
     return (merge.id, merge.retired, merge.survivor, merge.pm_at, merge.emr_at, merge.state, merge.message)
+
+
+def roll_up_row(one: RollUp) -> tuple[Any, ...]:
+    """As `upsert_roll_up` takes it."""
+    return (one.id, one.at, one.actor, one.claim, one.note, one.taken_back_at, one.taken_back_by, one.taken_back_reason)
+
+
+def rolled_up_rows(one: RollUp) -> list[tuple[int, int, int]]:
+    """As `upsert_rolled_up` takes them: whether each charge stands in it."""
+    return [(one.id, number, int(one.taken_back_at is None)) for number in one.charges]
+
+
+def roll_up_from(row: Row) -> RollUp:
+    """The inverse, with the charges as a JSON list at the end."""
+    values: list[Any] = [*row[:5], tuple(sorted(json.loads(row[8]))), *row[5:8]]
+    return RollUp(*values)
 
 
 def list_row(progress: ListProgress) -> tuple[Any, ...]:

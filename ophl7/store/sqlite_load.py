@@ -12,6 +12,7 @@ from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient
 from ophl7.engine.storage import HeldMessage, HoldRow, Keys, QueuedBytes, Seen, State, claim, was_taken
 from ophl7.store.rows import appointment_from, charge_from, patient_from
+from ophl7.store.sqlite_roll_ups import load_roll_ups
 from ophl7.store.statements import padded, with_keys
 
 # Keys in one statement; SQLite's own limit is on places (32,766 since 3.32), and a row of keys has up to three.
@@ -52,6 +53,7 @@ class Loader:
             self._open_for(keys.open_for, state)
         if keys.held:
             self._held(keys.held, state)
+        load_roll_ups(self._connection, keys, state)
         return state
 
     def _rows(self, name: str, keys: Collection[Any], width: int = 1) -> Iterable[Sequence[Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,6 +13,7 @@ from zoneinfo import ZoneInfo
 import httpx
 
 from ophl7.admin.app import make_app
+from ophl7.admin.books_ports import Books
 from ophl7.admin.ports import Face, Reads
 from ophl7.domain.appointment import Appointment, Progress, Resource, Status
 from ophl7.domain.charge import Charge, ChargeState
@@ -20,6 +22,7 @@ from ophl7.domain.merge import Merge, MergeState
 from ophl7.domain.patient import Patient, Side
 from ophl7.engine.acts import Act, Done, NotDone
 from ophl7.engine.dispatching import DeliveryAct, Dispatched, LinkAct, NotDispatched
+from ophl7.engine.roll_ups import NoteRollUp, NotNoted, RollUp, TakeBack
 from ophl7.engine.storage import (
     AuditRow,
     ClosedHold,
@@ -35,6 +38,7 @@ from ophl7.engine.storage import (
 )
 from ophl7.store.reader import SqliteReader
 from ophl7.store.sqlite import SqliteStore
+from ophl7.store.sqlite_books import SqliteBooks
 
 TOKEN = "a-token-for-tests"
 ZONE = ZoneInfo("America/New_York")
@@ -55,6 +59,14 @@ def dft(patient: str, control_id: str) -> bytes:
     return (
         f"MSH|^~\\&|EMR|DESK|PM|DESK|20261123120000||DFT^P03|{control_id}|P|2.5\r"
         f"PID|1||{patient}||Specimen^Anna\rFT1|1|T1||20261123||CG|99213\r"
+    ).encode()
+
+
+def bar(trigger: str, control_id: str, user: str = "BELL^Bell^Bea") -> bytes:
+    """A superbill."""
+    return (
+        f"MSH|^~\\&|EMR|DESK|PM|DESK|20261123120000||BAR^{trigger}|{control_id}|P|2.5\r"
+        f"EVN|{trigger}|20261123120000|||{user}\rPID|1||7050^^^PM^MR||Specimen^Anna\r"
     ).encode()
 
 
@@ -204,6 +216,11 @@ class Practice:
         self.rows.drift.append(DriftRow(number, message, patient.id, "emr", "PID-11", "1 New St", "2 Old St", "#5", NOON))
         return number
 
+    def roll_up(self, *charges: int, claim: str = "C-1") -> int:
+        number = self._next("roll_up")
+        self.rows.roll_ups[number] = RollUp(number, NOON, "api 127.0.0.1", claim, "", charges)
+        return number
+
     def audit(self, action: str) -> None:
         self.rows.audit.append(AuditRow(NOON, "api 127.0.0.1", action, "message 1", ""))
 
@@ -246,6 +263,9 @@ class Desk:
     outcome: Done | NotDone | Exception = field(default_factory=lambda: Done(NOON + 60, "accepted", "accepted", (), 2))
     dispatches: list[DeliveryAct | LinkAct] = field(default_factory=list)
     dispatched: Dispatched | NotDispatched | Exception = field(default_factory=lambda: Dispatched(NOON + 60, "queued", "D1"))
+    noted: list[NoteRollUp | TakeBack] = field(default_factory=list)
+    roll_up: RollUp | NotNoted = field(default_factory=lambda: RollUp(1, NOON, "api 127.0.0.1", "C-1", "", (1, 2)))
+    now: float = NOON + 3600
     ready: tuple[int, dict[str, Any]] = (200, {"ready": True, "checks": {"store": {"ok": True, "reason": None}}})
 
     async def audit(self, actor: str, action: str, target: str, reason: str) -> None:
@@ -287,6 +307,7 @@ class Desk:
             zone=ZONE,
             authorities={"pm": "PM", "emr": "EMR"},
             version="0.1",
+            books=books(self),
         )
 
     def client(self, *, token: str | None = TOKEN, host: str = "127.0.0.1") -> httpx.AsyncClient:
@@ -316,3 +337,25 @@ def reader(path: Path, *, limit: float = 30.0) -> SqliteReader:
 def verdicts(*lines: list[str], **more: object) -> str:
     """The journal's provenance row."""
     return json.dumps({"changes": list(lines), **more})
+
+
+def books(desk: Desk) -> Books:
+    """The books of the desk's database. noted: what was to be noted."""
+    assert isinstance(desk.reads, SqliteReader)
+
+    async def note(wanted: NoteRollUp) -> RollUp | NotNoted:
+        desk.noted.append(wanted)
+        return desk.roll_up
+
+    async def take_back(wanted: TakeBack) -> RollUp | NotNoted:
+        desk.noted.append(wanted)
+        return desk.roll_up
+
+    return Books(
+        reads=SqliteBooks(desk.reads),
+        note=note,
+        take_back=take_back,
+        now=lambda: datetime.fromtimestamp(desk.now, UTC),
+        encodings={"pm": None, "emr": None},
+        user_fields={"pm": "", "emr": ""},
+    )

@@ -23,6 +23,13 @@ CLOSED = [
     for call in CALLS
 ]
 WHY = {"reason": "the mother was called"}
+
+
+def said(path: str) -> dict[str, object]:
+    """A body that the call takes."""
+    return {"claim": "C-1", "charges": [1]} if path.endswith("/roll-ups") else dict(WHY)
+
+
 HERE, ALSO_HERE, MAPPED, ELSEWHERE = "127.0.0.1", "::1", "::ffff:127.0.0.1", "192.0.2.7"
 
 
@@ -31,6 +38,7 @@ async def filled(practice: Practice) -> None:
     message = practice.message(adt(), subject=practice.patient(ANNA).subject)
     practice.hold(message)
     practice.delivery(message)
+    practice.roll_up(practice.charge(1, 1))
     await practice.commit()
 
 
@@ -40,7 +48,7 @@ async def filled(practice: Practice) -> None:
 async def test_no_call_answers_without_the_token(desk: Desk, method: str, path: str, token: str | None) -> None:
     given = [(b"Authorization", f"Bearer {token}".encode())] if token is not None else []
     async with desk.client(token=None) as client:
-        answer = await client.request(method, path, headers=given, json=WHY if method == "POST" else None)
+        answer = await client.request(method, path, headers=given, json=said(path) if method == "POST" else None)
     wanted = 200 if token == TOKEN + " " else 401  # a blank at the end is no part of the header's value
     assert answer.status_code == wanted
     if wanted == 401:
@@ -48,13 +56,14 @@ async def test_no_call_answers_without_the_token(desk: Desk, method: str, path: 
         assert answer.headers["content-type"] == "application/problem+json"
         assert desk.audited == []
         assert desk.acts == []
+        assert desk.noted == []
 
 
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize(("method", "path"), CLOSED)
 async def test_every_call_answers_with_the_token(desk: Desk, method: str, path: str) -> None:
     async with desk.client() as client:
-        assert (await client.request(method, path, json=WHY if method == "POST" else None)).status_code == 200
+        assert (await client.request(method, path, json=said(path) if method == "POST" else None)).status_code == 200
 
 
 @pytest.mark.parametrize("scheme", ["Basic", "Token", "bearerx"])

@@ -9,10 +9,12 @@ import pytest
 from starlette.routing import Route
 
 from ophl7.admin.app import make_app
-from tests.integration.admin.practice import ANNA, BOB, NOON, Desk, Practice, adt, dft, verdicts
+from ophl7.domain.identifiers import Identifier
+from tests.integration.admin.practice import ANNA, BOB, NOON, Desk, Practice, adt, bar, dft, verdicts
 
+BODIES: dict[str, dict[str, Any]] = {"/api/v1/charges/roll-ups": {"charges": [1], "claim": "C-1", "note": "as agreed"}}
 # For browsers, or the description itself.
-NOT_DESCRIBED = {"/", "/style.css", "/openapi.json", "/holds/{id}/{verb}"}
+NOT_DESCRIBED = {"/", "/books", "/style.css", "/openapi.json", "/holds/{id}/{verb}"}
 TYPES: dict[str, tuple[type, ...]] = {
     "integer": (int,),
     "number": (int, float),
@@ -38,6 +40,10 @@ async def document(practice: Practice, desk: Desk) -> dict[str, Any]:
     practice.delivery(number)
     practice.delivery(number, "held")
     practice.audit("start")
+    practice.charge(number, anna.subject, "sent", practice.delivery(number, "accepted", "pm"), line=7)
+    practice.roll_up(practice.charge(number, anna.subject, "sent", 3, line=8))
+    practice.appointment(practice.patient(Identifier("PM", "7052", "MR")), NOON, "checked_out")
+    practice.message(bar("P01", "C3"), event="BAR^P01", state="rejected", row="#56")
     await practice.commit()
     described: dict[str, Any] = (await desk.get("/openapi.json")).json()
     return described
@@ -70,9 +76,10 @@ async def test_every_parameter_described_is_taken_and_no_other(document: dict[st
 
 
 async def test_every_answer_is_as_described(document: dict[str, Any], desk: Desk) -> None:
-    for path, ((method, operation),) in ((path, methods.items()) for path, methods in document["paths"].items()):
+    calls = [(path, *one) for path, methods in document["paths"].items() for one in methods.items()]
+    for path, method, operation in calls:
         (content,) = operation["responses"]["200"]["content"].items()
-        body = {"reason": "the mother was called"} if method == "post" else None
+        body = BODIES.get(path, {"reason": "the mother was called"}) if method == "post" else None
         async with desk.client() as client:
             answer = await client.request(
                 method, path.replace("{id}", "1").replace("{identifier}", "7050").replace("{peer}", "pm"), json=body
@@ -89,7 +96,8 @@ async def test_a_body_described_is_taken_and_nothing_more(document: dict[str, An
             continue
         schema = methods["post"]["requestBody"]["content"]["application/json"]["schema"]
         address = path.removeprefix("/api/v1").replace("{id}", "1").replace("{peer}", "pm")
-        good = {name: "x" * one["maxLength"] for name, one in schema["properties"].items()}
+        good = BODIES.get(path) or {name: "x" * one["maxLength"] for name, one in schema["properties"].items()}
+        good |= {name: "x" * schema["properties"][name]["maxLength"] for name in schema["required"]}
         assert (await desk.post(address, good)).status_code == 200
         for name in schema["required"]:
             assert (await desk.post(address, {**good, name: good[name] + "x"})).status_code == 422

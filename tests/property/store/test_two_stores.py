@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from ophl7.domain.identifiers import Identifier, subject_of
 from ophl7.domain.merge import Merge, MergeState
 from ophl7.domain.patient import Patient, Side
+from ophl7.engine.roll_ups import RollUp
 from ophl7.engine.storage import (
     ChargeUpdate,
     ClosedHold,
@@ -203,6 +204,21 @@ class Stores(RuleBasedStateMachine):
             number = data.draw(st.sampled_from(sorted(self.memory.deliveries)))
             self.commit(Rows(marks=[mark(number, state, data.draw(st.integers(1, 9)), data.draw(st.none() | st.floats(0, 9)))]))
 
+    @rule(data=st.data(), back=st.booleans())
+    def roll_up(self, data: st.DataObject, back: bool) -> None:
+        """A note, and perhaps its end; a charge is in one that stands at most."""
+        if self.memory.charges:
+            known = sorted(charge.id for charge, _ in self.memory.charges.values())
+            charges = tuple(sorted(data.draw(st.sets(st.sampled_from(known), min_size=1, max_size=3))))
+            number = max(self.memory.roll_ups, default=0) + 1
+            taken = {one for row in self.memory.roll_ups.values() if row.taken_back_at is None for one in row.charges}
+            if taken.isdisjoint(charges):
+                made = RollUp(number, 1.5, "somebody", "C-1", "", charges)
+                self.commit(Rows(roll_ups={number: made}))
+                if back:
+                    ended = replace(made, taken_back_at=2.5, taken_back_by="somebody", taken_back_reason="so")
+                    self.commit(Rows(roll_ups={number: ended}))
+
     @rule(pair=st.permutations(range(1, 5)), state=st.sampled_from(["one_sided", "two_sided", "conflict"]), again=st.booleans())
     def merge(self, pair: list[int], state: MergeState, again: bool) -> None:
         known = {(one.retired, one.survivor): one.id for one in self.memory.merges.values()}
@@ -225,6 +241,8 @@ class Stores(RuleBasedStateMachine):
             asked.merges |= {1, 3}
             asked.queued |= set(list(self.memory.deliveries)[-3:])
             asked.open_for |= {(lane_of(1), 500.0), (lane_of(2), 2e9)}
+            asked.entries |= {charge.id for charge, _ in list(self.memory.charges.values())[-5:]} | {10**6}
+            asked.roll_ups |= {1, 2, 3}
         if custody:
             asked.held |= {self.memory.holds[number].message for number in self.holds}
         assert self.run(self.memory.load(asked, small=small)) == self.run(self.sqlite.load(asked, small=small))

@@ -216,3 +216,12 @@ SELECT value FROM meta WHERE name = 'prefix';
 
 -- name: probe
 INSERT INTO meta (name, value) VALUES ('probe', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+
+-- name: upsert_roll_up
+INSERT INTO roll_up (id, at, actor, claim, note, taken_back_at, taken_back_by, taken_back_reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET taken_back_at = excluded.taken_back_at, taken_back_by = excluded.taken_back_by,
+    taken_back_reason = excluded.taken_back_reason;
+
+-- name: upsert_rolled_up
+INSERT INTO rolled_up (roll_up, charge, current) VALUES (?, ?, ?)
+ON CONFLICT (roll_up, charge) DO UPDATE SET current = excluded.current;
