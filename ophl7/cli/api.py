@@ -34,6 +34,10 @@ class Api:
         """Has something done; the answer."""
         return self._ask("POST", path, json.dumps(body).encode())
 
+    def ask(self, path: str, query: Mapping[str, str | int], raw: bytes) -> Document:
+        """What the broker says of these bytes."""
+        return self._ask("POST", f"{path}?{urlencode(query)}", raw, "application/hl7-v2")
+
     def items(self, path: str, query: Mapping[str, str | int], limit: int) -> Document:
         """At most `limit` items of a list, out of as many pages as that takes: `{"items": [...], "next": cursor or null}`."""
         found: list[Document] = []
@@ -47,13 +51,13 @@ class Api:
                 return {"items": found, "next": page["next"]}
             asked["cursor"] = page["next"]
 
-    def _ask(self, method: str, path: str, body: bytes | None) -> Document:
+    def _ask(self, method: str, path: str, body: bytes | None, content: str = "application/json") -> Document:
         access = self._access
         headers = {"Accept": "application/json"}
         if access.token is not None:
             headers["Authorization"] = f"Bearer {access.token}"
         if body is not None:
-            headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = content
         status, document = self._exchange(method, quote(access.place.path) + PREFIX + path, body, headers)
         if status == http.client.OK:
             return document

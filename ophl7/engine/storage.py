@@ -21,6 +21,7 @@ from ophl7.domain.identifiers import Identifier
 from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient, Side
 from ophl7.engine.lists import ListProgress, ListRefusal
+from ophl7.engine.originals import Original
 from ophl7.hl7v2.ack import POSITIVE
 
 MessageState = Literal["accepted", "rejected", "held", "ignored", "duplicate", "stale", "error"]
@@ -41,6 +42,7 @@ class Keys:
     appointments_of: subjects, for the holds of appointments whose messages are about them.
     open_for: (subject, now), for what is open about a patient: appointments that begin later, charges without an answer.
     blocks: objects whose later messages wait behind a hold (domain.verdicts.Condition).
+    originals: journal ids, of messages or of replays of them, for a replay.
     """
 
     controls: set[tuple[str, str, bytes]] = field(default_factory=set)
@@ -55,6 +57,7 @@ class Keys:
     appointments_of: set[int] = field(default_factory=set)
     open_for: set[tuple[int, float]] = field(default_factory=set)
     blocks: set[str] = field(default_factory=set)
+    originals: set[int] = field(default_factory=set)
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__slots__)
@@ -84,7 +87,7 @@ def was_taken(ack_code: str, state: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class HeldMessage:
-    """A message in our custody: what is needed to judge it again."""
+    """A message in our custody, to be judged again. spared: sides that get no copy of it, see engine.originals."""
 
     message: int
     peer: Side
@@ -92,6 +95,7 @@ class HeldMessage:
     start: int
     end: int
     received_at: float
+    spared: tuple[Side, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +121,17 @@ class QueuedBytes:
 
 
 class ClosedHold(NamedTuple):
-    """The end of a hold. by, reason: the person who decided, and why; None where its condition cleared by itself."""
+    """The end of a hold. by, reason: the person who decided, and why; None where its condition cleared by itself.
+
+    message: the one that met the condition.
+    """
 
     id: int
     at: float
     how: ClosedHow
     by: str | None = None
     reason: str | None = None
+    message: int | None = None
 
 
 @dataclass(slots=True)
@@ -148,6 +156,7 @@ class State:
     queued: dict[int, QueuedBytes] = field(default_factory=dict)
     unanswered: dict[int, int] = field(default_factory=dict)  # subject -> charges that the PM has not answered
     accepted: dict[int, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    originals: dict[int, Original] = field(default_factory=dict)  # by the id that was asked for; absent: no such message
 
 
 def claim(state: State, appointment: Appointment) -> None:
@@ -176,6 +185,7 @@ class JournalRow(NamedTuple):
     """One message as it came and what was decided. start, end: the member's place in `raw` when the frame held several.
 
     detail: JSON of what the rules said and what changed: the one provenance row of the message.
+    replay_of: the message that came, where a person had it judged again; spared: see HeldMessage, sides parted by blanks.
     """
 
     id: int
@@ -196,6 +206,8 @@ class JournalRow(NamedTuple):
     start: int
     end: int
     detail: str
+    replay_of: int | None = None
+    spared: str = ""
 
 
 @dataclass(frozen=True, slots=True)

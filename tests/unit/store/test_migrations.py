@@ -25,9 +25,10 @@ def tables(connection: sqlite3.Connection) -> set[str]:
     return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
-def test_the_shipped_steps_are_numbered_without_a_gap_and_work(connection: sqlite3.Connection) -> None:
+def test_the_shipped_steps_have_a_number_each_and_work(connection: sqlite3.Connection) -> None:
     steps = shipped("sqlite")
-    assert [step.number for step in steps] == list(range(len(steps)))
+    numbers = [step.number for step in steps]
+    assert numbers == sorted(set(numbers))
     assert migrate(connection, steps) == len(steps)
     assert {"journal", "patient", "alias", "appointment", "charge", "hold", "delivery", "drift", "audit"} <= tables(connection)
     assert migrate(connection, steps) == 0
