@@ -23,6 +23,7 @@ from ophl7.domain.patient import Side
 from ophl7.engine.custody import Custody
 from ophl7.engine.deciding import Decider, Decision
 from ophl7.engine.dispatching import Dispatch
+from ophl7.engine.explaining import Explainer
 from ophl7.engine.ids import Ids
 from ophl7.engine.intake import Engine
 from ophl7.engine.judging import Judge
@@ -31,6 +32,7 @@ from ophl7.engine.outbox import Outbox
 from ophl7.engine.outlets import Outlets
 from ophl7.engine.people import People
 from ophl7.engine.ports import Clock
+from ophl7.engine.replaying import Replays
 from ophl7.engine.router import Router
 from ophl7.engine.runner import Runner, Watchdog
 from ophl7.engine.storage import Store
@@ -116,6 +118,8 @@ class Broker:
         self.token = ""
         self._people: People
         self._dispatch: Dispatch
+        self._replays: Replays
+        self._explainer: Explainer
         self._web: HttpServer | None = None
 
     # -- start --------------------------------------------------------------------------------------------------------
@@ -144,10 +148,13 @@ class Broker:
         self._stack.push_async_callback(self._cancel_tasks)
         watchdog = self._stack.enter_context(Watchdog(HANDLER_SECONDS))
         outlets = Outlets()
-        judge = Judge(self.router, self.policy, Runner(watchdog))
+        runner = Runner(watchdog)
+        judge = Judge(self.router, self.policy, runner)
+        self._explainer = Explainer(self.store, self.router, self.policy, runner, judge.clocks, self.clock.now)
         decider = Decider(judge, self.policy, self.clock.now, outlets.freeze)
         self._people = People(Custody(judge, self.policy, outlets.freeze), self.policy, self.clock.now)
         self._dispatch = Dispatch(outlets.stop, self.clock.now)
+        self._replays = Replays(decider, self.policy, self.clock.now)
         teller = EngineTeller(self.log, self.metrics.counters, self.alarms, self._watch_failures)
         self.engine = Engine(self.store, decider, self.policy, self.clock, Ids(counters), outlets, teller)
         self.engine.bind(on_connected=self._peer_seen, on_away=self._close_connections, on_back=self._take_up)
@@ -213,7 +220,7 @@ class Broker:
         self._stack.push_async_callback(reader.close)
         explicit = settings.api_token
         self.token = explicit.get_secret_value() if explicit is not None else secrets.token_urlsafe(24)
-        orders = Orders(self.engine, self._people, self._dispatch, self.clock, self.log)
+        orders = Orders(self.engine, self._people, self._dispatch, self._replays, self._explainer, self.clock, self.log)
         face = Face(
             reads=reader,
             token=self.token,
@@ -226,6 +233,8 @@ class Broker:
             act=orders.act,
             dispatch=orders.dispatch,
             switch=orders.switch,
+            replay=orders.replay,
+            explain=orders.explain,
             routes=self._routes,
             plugins=self._plugins,
             zone=self.policy.zone,

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from ophl7.engine.acts import Act, Done, NotDone
+from ophl7.domain.patient import Side
+from ophl7.engine.acts import Act, Done, NotDone, Replayed, Replaying
 from ophl7.engine.dispatching import DeliveryAct, Dispatch, Dispatched, LinkAct, NotDispatched
+from ophl7.engine.explaining import Explained, Explainer
 from ophl7.engine.intake import Engine
 from ophl7.engine.people import People
 from ophl7.engine.ports import Clock
+from ophl7.engine.replaying import Replays
 from ophl7.engine.storage import AuditRow
 from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.errors import StoreAway, StoreRefused
@@ -22,10 +25,21 @@ _ACT_SECONDS = 10.0  # a decision may let many messages go on
 class Orders:
     """Everything that a person does is on disk, with its audit row, before he is told that it was done."""
 
-    def __init__(self, engine: Engine, people: People, dispatch: Dispatch, clock: Clock, log: Log) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        people: People,
+        dispatch: Dispatch,
+        replays: Replays,
+        explainer: Explainer,
+        clock: Clock,
+        log: Log,
+    ) -> None:
         self._engine = engine
         self._people = people
         self._dispatch = dispatch
+        self._replays = replays
+        self._explainer = explainer
         self._clock = clock
         self._log = log
 
@@ -41,6 +55,29 @@ class Orders:
                 await self._engine.perform(write)
         except TimeoutError:
             raise StoreAway("the database did not take the audit row in time") from None
+
+    async def replay(self, order: Replaying) -> Replayed | NotDone:
+        """Has a message judged again; durable with all that follows from it when it returns.
+
+        Raises StoreAway and StoreRefused, nothing was changed then; TimeoutError, it may or may not happen.
+        """
+        async with asyncio.timeout(_ACT_SECONDS):
+            done = await self._engine.perform(partial(self._replays.carry_out, order=order))
+        if isinstance(done, Replayed):  # without who and why: that is a person's own text
+            self._log.info("message_replayed", message_id=done.message, rule=done.row, outcome=done.state, count=done.released)
+        return done
+
+    async def explain(self, peer: Side, raw: bytes) -> list[Explained]:
+        """What would become of a frame. In the batch loop's turn, for it reads the store; nothing of it is written or logged.
+
+        Raises StoreAway, TimeoutError.
+        """
+
+        async def work(uow: UnitOfWork) -> list[Explained]:
+            return await self._explainer.explain(uow.ids, peer, raw)
+
+        async with asyncio.timeout(_ACT_SECONDS):
+            return await self._engine.perform(work)
 
     async def act(self, act: Act) -> Done | NotDone:
         """Carries out what a person decided about a message in custody; durable when it returns.

@@ -16,7 +16,7 @@ from typing import get_args
 from click import Argument, Command, Group
 
 from ophl7.admin.api import CALLS
-from ophl7.admin.calls import Deed, Listing, Single
+from ophl7.admin.calls import Deed, Inquiry, Listing, Single
 from ophl7.cli import VERBS
 from ophl7.domain.appointment import ENDED, EVENT_STATUS, STATUS_CODES
 from ophl7.domain.decisions import DECISIONS, Domain, Sender
@@ -81,9 +81,9 @@ def call_lines() -> str:
     """Every call of the API, with what it takes."""
     lines = ["| call | answers | takes |", "|---|---|---|"]
     for call in CALLS:
-        method = "POST" if isinstance(call, Deed) else "GET"
-        takes: list[str] = list(call.body) if isinstance(call, Deed) else []
-        if isinstance(call, Listing | Single):
+        method = "POST" if isinstance(call, Deed | Inquiry) else "GET"
+        takes: list[str] = list(call.known) if isinstance(call, Deed) else []
+        if isinstance(call, Listing | Single | Inquiry):
             takes = [one.name for one in call.parameters]
         shown = ", ".join(f"`{name}`" for name in takes) or "-"
         lines.append(f"| `{method} {call.path}` | {call.summary} | {shown} |")

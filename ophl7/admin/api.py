@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from ophl7.admin import dispatching, holds, merges, messages, people, queues
+from ophl7.admin import dispatching, explained, holds, merges, messages, people, queues, replays
 from ophl7.admin.api_books import BOOK_CALLS
 from ophl7.admin.bodies import LONGEST_REASON
-from ophl7.admin.calls import Asked, Call, Deed, Listing, Parameter, Single
+from ophl7.admin.calls import Asked, Call, Deed, Inquiry, Listing, Parameter, Single
 from ophl7.admin.ports import Document, Face
 from ophl7.domain.appointment import STATUS_CODES
 
@@ -50,6 +50,7 @@ _MESSAGE: Mapping[str, Any] = {
     "patient": _MAYBE,
     "row": _MAYBE,
     "repeats": _MAYBE_NUMBER,
+    "replay_of": _MAYBE_NUMBER,
 }
 
 _MESSAGE_DETAIL: Mapping[str, Any] = {
@@ -60,6 +61,62 @@ _MESSAGE_DETAIL: Mapping[str, Any] = {
     "warnings": _array(row=_TEXT, code=_TEXT, text=_TEXT),
     "waits_for": _TEXTS,
     "answer": _MAYBE,
+}
+
+_REPLAYED: Mapping[str, Any] = {
+    "id": _NUMBER,
+    "replay_of": _NUMBER,
+    "at": _TIME,
+    "state": _enum(*messages.STATES),
+    "row": _MAYBE,
+    "reason": _MAYBE,
+    "waits_for": _TEXTS,
+    "deliveries": _array(id=_NUMBER, destination=_PEER),
+    "spared": {"type": "array", "items": _PEER},
+    "released": _NUMBER,
+}
+
+_EXPLAINED: Mapping[str, Any] = {
+    "type": _MAYBE,
+    "control_id": _MAYBE,
+    "state": _enum(*messages.STATES),
+    "row": _MAYBE,
+    "reason": _MAYBE,
+    "code": _MAYBE,
+    "patient": _MAYBE,
+    "repeats": _MAYBE_NUMBER,
+    "handlers": _array(name=_TEXT, segment=_TEXT),
+    "changes": _array(
+        change=_TEXT,
+        path=_MAYBE,
+        offered=_MAYBE,
+        current=_MAYBE,
+        handler=_MAYBE,
+        taken={"type": "boolean"},
+        verdicts=_array(rule=_TEXT, outcome=_TEXT, row=_TEXT, code=_TEXT, text=_TEXT),
+    ),
+    "warnings": _array(row=_TEXT, code=_TEXT, text=_TEXT),
+    "holds": _array(key=_TEXT, reason=_TEXT, blocks=_TEXT),
+    "stored": _object(
+        patients=_array(patient=_MAYBE, new={"type": "boolean"}),
+        appointments=_array(reference=_MAYBE, status=_TEXT, start=_MAYBE, new={"type": "boolean"}),
+        charges=_array(transaction_id=_MAYBE, procedure=_MAYBE, amount=_MAYBE, state=_TEXT),
+        drift=_array(field=_TEXT, offered=_TEXT, kept=_MAYBE),
+    ),
+    "deliveries": _array(
+        destination=_PEER,
+        lane=_TEXT,
+        stream=_TEXT,
+        control_id=_TEXT,
+        differences=_array(path=_TEXT, before=_TEXT, after=_TEXT),
+        own={"type": "boolean"},
+    ),
+    "released": _array(message=_NUMBER, state=_TEXT, reason=_MAYBE),
+    "answer": {
+        "type": ["object", "null"],
+        "required": ["code", "text"],
+        "properties": {"code": _TEXT, "text": _TEXT},
+    },
 }
 
 _TIMELINE: Mapping[str, Any] = {
@@ -232,6 +289,22 @@ CALLS: tuple[Call, ...] = (
     Single("/messages/{id}", messages.message, "One message, parsed, with its verdicts; audited", _MESSAGE_DETAIL),
     Single("/messages/{id}/raw", messages.raw, "The bytes of the frame as they came; audited", content="application/hl7-v2"),
     Single("/messages/{id}/timeline", messages.steps, "What became of a message, step by step", _TIMELINE),
+    Inquiry(
+        "/explain",
+        explained.explain,
+        "What would become of the messages of a frame, by the real path; changes nothing",
+        _EXPLAINED,
+        (Parameter("peer", "who would send it", messages.PEERS),),
+        "application/hl7-v2",
+    ),
+    Deed(
+        "/messages/{id}/replay",
+        replays.replay,
+        "Judges a stored message by today's rules, as a message of its own; nobody is answered; audited with the reason",
+        _WHY,
+        _REPLAYED,
+        {"apply_stale": {"type": "boolean", "default": False}, "resend": {"type": "boolean", "default": False}},
+    ),
     Single(
         "/patients/{identifier}",
         people.patient,

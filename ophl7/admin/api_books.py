@@ -166,16 +166,15 @@ BOOK_CALLS: tuple[Call, ...] = (
         "/charges/roll-ups",
         current.note_roll_up,
         "Notes that charges went into a claim of the PM; a note only: nothing is sent; audited",
-        {
+        {"claim": {"type": "string", "minLength": 1, "maxLength": 100}},
+        _ROLL_UP,
+        optional={
             "charges": {"type": "array", "items": _NUMBER, "minItems": 1},
             "patient": _LINE,
             "visit": _LINE,
-            "claim": {"type": "string", "minLength": 1, "maxLength": 100},
             "note": _LINE,
             "reason": _LINE,
         },
-        _ROLL_UP,
-        optional=("charges", "patient", "visit", "note", "reason"),
     ),
     Deed(
         "/charges/roll-ups/{id}/take-back",

@@ -12,9 +12,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ophl7.admin.api import CALLS, PREFIX
-from ophl7.admin.bodies import read_json
+from ophl7.admin.bodies import read_bytes, read_json
 from ophl7.admin.book_pages import BookPages
-from ophl7.admin.calls import Asked, Call, Deed, Listing, Single
+from ophl7.admin.calls import Asked, Call, Deed, Inquiry, Listing, Single
 from ophl7.admin.guard import Guard
 from ophl7.admin.headers import SecureHeaders
 from ophl7.admin.openapi import document
@@ -73,7 +73,7 @@ def make_app(face: Face) -> Starlette:
 
 
 def _route(face: Face, guard: Guard, call: Call) -> Route:
-    methods = ["POST"] if isinstance(call, Deed) else ["GET"]
+    methods = ["POST"] if isinstance(call, Deed | Inquiry) else ["GET"]
     return Route(PREFIX + _in_routes(call.path), _endpoint(face, guard, call), methods=methods)
 
 
@@ -88,9 +88,12 @@ def _endpoint(face: Face, guard: Guard, call: Call) -> Endpoint:
         if isinstance(call, Listing):
             found = await call.answer(face, Query(request, call.known, face.zone))
             return JSONResponse({"items": found.items, "next": found.next})
+        if isinstance(call, Inquiry):
+            items = await call.answer(face, Query(request, call.known, face.zone), await read_bytes(request))
+            return JSONResponse({"items": items, "next": None})
         query = Query(request, call.known if isinstance(call, Single) else (), face.zone)
         if isinstance(call, Deed):
-            return JSONResponse(await call.answer(face, Asked(request, actor, query), await read_json(request, call.body)))
+            return JSONResponse(await call.answer(face, Asked(request, actor, query), await read_json(request, call.known)))
         answer = await call.answer(face, Asked(request, actor, query))
         return answer if isinstance(answer, Response) else JSONResponse(answer)
 

@@ -14,6 +14,7 @@ from ophl7.admin.problems import Problem
 
 # A sentence of a person and what goes around it.
 _MOST_BYTES = 16 * 1024
+_MOST_MESSAGE = 4 * 1024 * 1024
 _SECONDS = 10.0
 _FIELDS = 16
 
@@ -32,6 +33,14 @@ async def read_json(request: Request, known: Collection[str]) -> dict[str, Any]:
     if not found.keys() <= set(known):
         raise Problem(422, f"the body has a member that is not known here; this call takes {', '.join(known)}")
     return found
+
+
+async def read_bytes(request: Request) -> bytes:
+    """A message as it is. Raises Problem 400 where there is none, 413 for one that no listener would take either."""
+    body = await _read(request, _MOST_MESSAGE)
+    if not body:
+        raise Problem(400, "send the bytes of a message as the body")
+    return body
 
 
 async def read_form(request: Request) -> dict[str, str]:
@@ -72,15 +81,23 @@ def _bad(name: str, wanted: str) -> Problem:
     return Problem(422, f"{name}: {wanted}", parameter=name)
 
 
-async def _read(request: Request) -> bytes:
+def flag_in(fields: Mapping[str, Any], name: str) -> bool:
+    """A member that is true or false; false when it is not there. Raises Problem 422, naming the field."""
+    given = fields.get(name, False)
+    if not isinstance(given, bool):
+        raise _bad(name, "true or false")
+    return given
+
+
+async def _read(request: Request, most: int = _MOST_BYTES) -> bytes:
     """The body, of bounded size and in bounded time."""
     found = bytearray()
     try:
         async with asyncio.timeout(_SECONDS):
             async for piece in request.stream():
                 found += piece
-                if len(found) > _MOST_BYTES:
-                    raise Problem(413, f"the body is longer than {_MOST_BYTES} bytes")
+                if len(found) > most:
+                    raise Problem(413, f"the body is longer than {most} bytes")
     except TimeoutError:
         raise Problem(408, "the body did not come in time") from None
     except ClientDisconnect:

@@ -16,7 +16,7 @@ from ophl7.admin.ports import Document, Face
 from ophl7.admin.problems import Problem
 from ophl7.admin.reconciliation import day_report, today
 from ophl7.admin.superbills import superbills
-from ophl7.admin.timeline import PEERS
+from ophl7.admin.wording import PEERS
 from ophl7.domain.reconciliation import STANDINGS
 from ophl7.errors import StoreAway
 

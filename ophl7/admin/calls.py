@@ -85,7 +85,7 @@ class Single:
 class Deed:
     """A call that changes something: POST with a JSON object.
 
-    body: its members, all required but the `optional` ones; fields: of the answer.
+    body: its members that are required; optional: those that may be left out; fields: of the answer.
     """
 
     path: str
@@ -93,7 +93,29 @@ class Deed:
     summary: str
     body: Mapping[str, Any]
     fields: Mapping[str, Any]
-    optional: Sequence[str] = ()
+    optional: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """All members of its body."""
+        return (*self.body, *self.optional)
 
 
-Call = Listing | Single | Deed
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """A call that is asked about bytes and changes nothing: POST with the bytes themselves. fields: of each item."""
+
+    path: str
+    answer: Callable[[Face, Query, bytes], Awaitable[Sequence[Document]]]
+    summary: str
+    fields: Mapping[str, Any]
+    parameters: Sequence[Parameter]
+    content: str
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The names of all parameters that it takes."""
+        return tuple(one.name for one in self.parameters)
+
+
+Call = Listing | Single | Deed | Inquiry

@@ -14,7 +14,7 @@ from ophl7.admin.parameters import Query, path_number
 from ophl7.admin.ports import Document, Face, Row
 from ophl7.admin.problems import Problem, not_found
 from ophl7.admin.provenance import provenance
-from ophl7.admin.timeline import timeline
+from ophl7.admin.timeline import Story, timeline
 from ophl7.engine.storage import MessageState
 from ophl7.errors import Unreadable
 from ophl7.hl7v2.charset import choose, readable
@@ -76,7 +76,8 @@ async def steps(face: Face, asked: Asked) -> Document:
     custody = await face.reads.custody(number)
     deliveries = await face.reads.deliveries(message=number)
     charges = [(charge.line, state) for charge, state, _ in await face.reads.charges(message=number, limit=500)]
-    items = timeline(row, custody, list(reversed(deliveries)), sorted(charges), face.zone)
+    again = await face.reads.again(number)
+    items = timeline(Story(row, custody, list(reversed(deliveries)), sorted(charges), again), face.zone)
     return {"message": number, "items": items, "next": None}
 
 
@@ -101,6 +102,7 @@ def _item(face: Face, row: Row, patient: str | None) -> Document:
         "patient": patient,
         "row": row["decision_row"] or None,
         "repeats": row["repeats"],
+        "replay_of": row["replay_of"],
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ophl7.admin.api import CALLS, PREFIX
-from ophl7.admin.calls import Call, Deed, Listing, Parameter
+from ophl7.admin.calls import Call, Deed, Inquiry, Listing, Parameter
 from ophl7.admin.parameters import LIMIT, MOST
 
 _IN_PATH = re.compile(r"\{(\w+)\}")
@@ -55,7 +55,7 @@ def document(version: str) -> dict[str, Any]:
         responses = {status: {"description": summary, "content": {content: {}}} for status in statuses}
         paths[path] = {"get": {"summary": summary, "security": [], "responses": responses}}
     for call in CALLS:
-        paths.setdefault(PREFIX + call.path, {})["post" if isinstance(call, Deed) else "get"] = _operation(call)
+        paths.setdefault(PREFIX + call.path, {})["post" if isinstance(call, Deed | Inquiry) else "get"] = _operation(call)
     return {
         "openapi": "3.1.0",
         "info": {"title": "ophl7", "version": version, "description": "HL7 v2 broker between PM and EMR"},
@@ -80,6 +80,10 @@ def _operation(call: Call) -> dict[str, Any]:
         item = _closed(call.fields) if call.fields else {"type": "object"}
         next_page = {"type": ["string", "null"]}
         content = {"application/json": {"schema": _closed({"items": {"type": "array", "items": item}, "next": next_page})}}
+    elif isinstance(call, Inquiry):
+        parameters += [_parameter(one) for one in call.parameters]
+        items = {"items": {"type": "array", "items": _closed(call.fields)}, "next": {"type": "null"}}
+        content = {"application/json": {"schema": _closed(items)}}
     elif isinstance(call, Deed):
         reasons |= _DEED_REASONS
         content = {"application/json": {"schema": _closed(call.fields)}}
@@ -96,9 +100,12 @@ def _operation(call: Call) -> dict[str, Any]:
     responses |= {status: {"description": reason, "content": problem} for status, reason in reasons.items()}
     operation: dict[str, Any] = {"summary": call.summary, "parameters": parameters, "responses": responses}
     if isinstance(call, Deed):
-        body = _closed(call.body) | {"additionalProperties": False}
-        body["required"] = [name for name in call.body if name not in call.optional]
+        properties = {**call.body, **call.optional}
+        body = _closed(call.body) | {"properties": properties, "additionalProperties": False}
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
+    elif isinstance(call, Inquiry):
+        bytes_of_it = {"schema": {"type": "string", "format": "binary"}}
+        operation["requestBody"] = {"required": True, "content": {call.content: bytes_of_it}}
     return operation
 
 

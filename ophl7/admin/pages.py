@@ -19,7 +19,7 @@ from ophl7.admin.holds import ENDS, carry_out, find
 from ophl7.admin.instants import iso
 from ophl7.admin.ports import Document, Face, Row
 from ophl7.admin.problems import Problem, not_found
-from ophl7.admin.timeline import DELIVERIES, PEERS
+from ophl7.admin.wording import DELIVERIES, PEERS
 from ophl7.engine.acts import Verb
 from ophl7.errors import StoreAway
 from ophl7.hl7v2.redact import safe_control_id, safe_event

@@ -16,8 +16,9 @@ from ophl7.domain.charge import Charge
 from ophl7.domain.identifiers import Identifier
 from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient, Side
-from ophl7.engine.acts import Act, Done, NotDone
+from ophl7.engine.acts import Act, Done, NotDone, Replayed, Replaying
 from ophl7.engine.dispatching import DeliveryAct, Dispatched, LinkAct, NotDispatched
+from ophl7.engine.explaining import Explained
 from ophl7.engine.storage import DriftRow
 
 Row = Mapping[str, Any]
@@ -49,12 +50,15 @@ class Reads(Protocol):
     ) -> Sequence[Row]:
         """The journal. event: `ADT^A08`, or a type alone. since: inclusive, until: exclusive.
 
-        Columns: id peer received_at event control_id state ack_code decision_row reason subject repeats head (the first bytes
-        of the member, None where retention has removed it).
+        Columns: id peer received_at event control_id state ack_code decision_row reason subject repeats replay_of head (the
+        first bytes of the member, None where retention has removed it).
         """
 
     async def message(self, number: int) -> Row | None:
         """One journal row: the columns of `messages` without head, and connection raw start end answer detail."""
+
+    async def again(self, number: int, limit: int = 100) -> Sequence[Row]:
+        """The same message when it came again, and its replays, oldest first. Columns: id received_at state replay_of."""
 
     async def heads(self, numbers: Collection[int]) -> Mapping[int, tuple[Side, bytes | None]]:
         """Who sent these messages, and their first bytes."""
@@ -112,7 +116,11 @@ class Reads(Protocol):
         """What is in our custody. Columns: id message key blocks reason since peer."""
 
     async def hold(self, number: int) -> Row | None:
-        """One hold, open or closed. Columns: those of `holds`, closed_at closed_how closed_by closed_reason."""
+        """One hold, open or closed.
+
+        Columns: those of `holds`, closed_at closed_how closed_by closed_reason closed_by_message (of the one that met the
+        condition).
+        """
 
     async def custody(self, message: int) -> Sequence[Row]:
         """Every hold that a message had, oldest first. Columns: those of `hold`."""
@@ -168,8 +176,9 @@ class Face:
     token: what a caller must bring; token_is_explicit: whether somebody set it (otherwise only loopback is let in).
     ready: status and document of `/readyz`. exposition: text and content type of `/metrics`. links: one object a peer, as
     contract 6 has it. audit: (actor, action, target, reason), durable when it returns; raises StoreAway. act: a person's order,
-    durable with all that follows from it when it returns; raises StoreAway, StoreRefused. dispatch, switch: the same for a
-    delivery, and for a link. routes, plugins: one object each.
+    durable with all that follows from it when it returns; raises StoreAway, StoreRefused. dispatch, switch, replay: the same
+    for a delivery, for a link, and for a message. explain: what would become of a frame of that peer, which changes nothing;
+    raises StoreAway, TimeoutError. routes, plugins: one object each.
     authorities: the default assigning authority of each side. books: see `books_ports`.
     """
 
@@ -184,6 +193,8 @@ class Face:
     act: Callable[[Act], Awaitable[Done | NotDone]]
     dispatch: Callable[[DeliveryAct], Awaitable[Dispatched | NotDispatched]]
     switch: Callable[[LinkAct], Awaitable[float]]
+    replay: Callable[[Replaying], Awaitable[Replayed | NotDone]]
+    explain: Callable[[Side, bytes], Awaitable[list[Explained]]]
     routes: Callable[[], list[Document]]
     plugins: Callable[[], list[Document]]
     zone: ZoneInfo

@@ -41,6 +41,10 @@ class Api:
         """Has something done; the answer."""
         return self._ask("POST", self._target(path, None), json.dumps(body).encode())
 
+    def ask(self, path: str, query: Mapping[str, str | int], raw: bytes) -> Document:
+        """What the broker says of these bytes."""
+        return self._ask("POST", self._target(path, query), raw, "application/hl7-v2")
+
     def items(self, path: str, query: Mapping[str, str | int], limit: int) -> Document:
         """At most `limit` items of a list, out of as many pages as that takes: `{"items": [...], "next": cursor or null}`."""
         found: list[Document] = []
@@ -61,10 +65,10 @@ class Api:
         token = self._access.token
         return {"Accept": accept} | ({"Authorization": f"Bearer {token}"} if token is not None else {})
 
-    def _ask(self, method: str, target: str, body: bytes | None) -> Document:
+    def _ask(self, method: str, target: str, body: bytes | None, content: str = "application/json") -> Document:
         headers = self._headers("application/json")
         if body is not None:
-            headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = content
         status, raw = self._exchange(method, target, body, headers)
         document = self._document(raw)
         if status == http.client.OK:

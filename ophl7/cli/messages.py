@@ -88,6 +88,30 @@ def show_message(api: Api, number: int, as_json: bool) -> None:
         click.echo(line)
 
 
+@command.command("replay")
+@click.argument("number", metavar="ID", type=click.IntRange(min=1))
+@click.option("--reason", required=True, metavar="TEXT", help="Why; kept in the audit.")
+@click.option("--apply-stale", is_flag=True, help="Apply it although something newer of the same sender was applied.")
+@click.option("--resend", is_flag=True, help="Send copies again to whoever has had one.")
+@asks_the_broker
+def replay_message(api: Api, number: int, reason: str, apply_stale: bool, resend: bool, as_json: bool) -> None:
+    """Have a stored message judged again by the rules of today, as a message of its own. Its sender gets no answer."""
+    done = api.post(f"/messages/{number}/replay", {"reason": reason, "apply_stale": apply_stale, "resend": resend})
+    if as_json:
+        print_json(done)
+        return
+    why = f": {visible(done['reason'])}" if done["reason"] else ""
+    click.echo(f"Message {done['replay_of']} was judged again as message {done['id']}, which is {done['state']}{why}.")
+    if done["waits_for"]:
+        click.echo(f"It waits for: {', '.join(visible(key) for key in done['waits_for'])}")
+    for copy in done["deliveries"]:
+        click.echo(f"A copy goes to the {copy['destination'].upper()}: delivery {copy['id']}.")
+    for side in done["spared"]:
+        click.echo(f"The {side.upper()} had its copy before and gets no other; --resend sends one.")
+    if done["released"]:
+        click.echo(f"Messages that went on with it: {done['released']}")
+
+
 def _head(message: dict[str, Any]) -> list[str]:
     why = " ".join(visible(part) for part in (message["reason"], message["row"] and f"(rule {message['row']})") if part)
     facts = {
@@ -99,6 +123,7 @@ def _head(message: dict[str, Any]) -> list[str]:
         "answer": message["ack"] or "none was given",
         "waits for": ", ".join(message["waits_for"]) if message["state"] == "held" else None,
         "repeats": message["repeats"] and f"message {message['repeats']}",
+        "replay of": message["replay_of"] and f"message {message['replay_of']}",
     }
     lines = [f"Message {message['id']}"]
     for name, fact in facts.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -101,6 +101,16 @@ class Appointment:
     resources: tuple[Resource, ...]
     progress: tuple[Progress, ...]
     message: int
+    mark_pm: str | None = None
+    mark_emr: str | None = None
+
+    def mark_of(self, side: Side) -> str | None:
+        """The watermark of what that side said last of this appointment (domain.watermark)."""
+        return self.mark_pm if side == "pm" else self.mark_emr
+
+    def with_mark(self, side: Side, mark: str) -> Appointment:
+        """The same with another watermark of that side."""
+        return replace(self, mark_pm=mark) if side == "pm" else replace(self, mark_emr=mark)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ class Patient:
     fields: HL7 path -> canonical text (`PID-5`; whole segments under their name, lines joined by CR).
     lane: the set of patients joined by either redirect map (design, hard cases); alone, its own subject.
     merged_pm, merged_emr: patient id of the survivor on that side. inactive_*: seconds since the epoch, or None.
+    mark_*: the watermark of each side's messages, see domain.watermark.
     """
 
     id: int
@@ -43,6 +44,16 @@ class Patient:
     merged_emr: int | None = None
     inactive_pm: float | None = None
     inactive_emr: float | None = None
+    mark_pm: str | None = None
+    mark_emr: str | None = None
+
+    def mark_of(self, side: Side) -> str | None:
+        """The watermark of what that side said last of this record (domain.watermark)."""
+        return self.mark_pm if side == "pm" else self.mark_emr
+
+    def with_mark(self, side: Side, mark: str) -> Patient:
+        """The same with another watermark of that side."""
+        return replace(self, mark_pm=mark) if side == "pm" else replace(self, mark_emr=mark)
 
     def merged_into(self, side: Side) -> int | None:
         """The survivor's patient id on that side."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from ophl7.domain.patient import Side
 from ophl7.engine.storage import ClosedHow, MessageState
 
 Verb = Literal["release", "discard"]
@@ -19,6 +20,40 @@ class Act:
     message: int
     actor: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replaying:
+    """Have a message judged again. apply_stale: also if it comes too late (#87). resend: sides that had a copy get another.
+
+    actor, reason: who and why, for the audit, never for a log.
+    """
+
+    message: int
+    actor: str
+    reason: str
+    apply_stale: bool = False
+    resend: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """It is on disk. at: seconds since the epoch. message: the journal id of the run; replay_of: of what came.
+
+    spared: sides that had a copy before and got none now; deliveries: copies that it makes, with their destinations.
+    released: how many messages left custody in the same commit.
+    """
+
+    at: float
+    message: int
+    replay_of: int
+    state: MessageState
+    row: str
+    reason: str
+    waits_for: tuple[str, ...]
+    deliveries: tuple[tuple[int, Side], ...]
+    spared: tuple[Side, ...]
+    released: int
 
 
 @dataclass(frozen=True, slots=True)

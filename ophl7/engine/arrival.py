@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from ophl7.domain.identifiers import NOBODY, NamedPatient, named_patient, subject_of, subject_of_block
 from ophl7.domain.merge import MERGE_TRIGGERS, read_merges
@@ -12,12 +13,28 @@ from ophl7.engine.storage import HeldMessage, Keys
 from ophl7.errors import Unreadable
 from ophl7.hl7v2.message import Message
 
+Timing = Literal["judged", "by_hand", "never"]
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """message: the one that came. settled: runs of it whose charges count no more, for this one's do.
+
+    taken: whether it has been taken already, so that a copy that arrives meets that answer (#84).
+    """
+
+    message: int
+    settled: tuple[int, ...]
+    taken: bool
+
 
 @dataclass(slots=True)
 class Arrival:
     """One message of a frame. message: None when it is unreadable, `trouble` then says why.
 
     raw: the bytes of the whole frame; start, end: the member's place in it. notes: what is wrong with the frame around it.
+    timing: whether it may be stale (#87); by_hand: a person applies it although it is; never: it leaves no watermark either.
+    replay: what it repeats, when a person has it judged again. spared: sides that get no copy of it: they have had one.
     """
 
     peer: Side
@@ -33,6 +50,9 @@ class Arrival:
     subject: int | None
     weak: bool
     notes: tuple[str, ...] = ()
+    timing: Timing = "judged"
+    replay: Replay | None = None
+    spared: tuple[Side, ...] = ()
 
     @property
     def body(self) -> bytes:
@@ -71,6 +91,7 @@ def read_held(held: HeldMessage, policy: Policy) -> tuple[Arrival, Message]:
     arrival = read_arrival(held.peer, 0, held.received_at, held.raw, held.start, held.end, policy)
     if arrival.message is None:
         raise arrival.trouble or Unreadable("a message in custody cannot be read any more")
+    arrival.spared = held.spared
     return arrival, arrival.message
 
 

@@ -10,13 +10,14 @@ from ophl7.domain.changes import SetField
 from ophl7.domain.policy import Policy
 from ophl7.domain.verdicts import Verdict, hold
 from ophl7.engine.acts import Act
-from ophl7.engine.arrival import Arrival, collect_keys, read_held
+from ophl7.engine.arrival import Arrival, Timing, collect_keys, read_held
 from ophl7.engine.effects import Effects
 from ophl7.engine.judging import Judge, describe, record_scope
 from ophl7.engine.ledger import settle_held_charges
 from ophl7.engine.merging import Freeze, prepare
 from ophl7.engine.ruling import Ruling
 from ophl7.engine.storage import DeliveryRow, HeldMessage, HoldRow, JournalUpdate, Keys
+from ophl7.engine.timing import OVERTAKEN, keep_mark
 from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.errors import Unreadable
 from ophl7.hl7v2.message import Message
@@ -30,7 +31,8 @@ def take_custody(uow: UnitOfWork, arrival: Arrival, ruling: Ruling, number: int,
     A condition that is there already is written anew where it says something else by now: a credit that waited for its unknown
     patient, too, had no lane to block (#51).
     """
-    held = HeldMessage(number, arrival.peer, arrival.raw, arrival.start, arrival.end, arrival.received_at)
+    place = (arrival.raw, arrival.start, arrival.end)
+    held = HeldMessage(number, arrival.peer, *place, arrival.received_at, arrival.spared)
     present = uow.holds_of(number)
     for condition in ruling.conditions.values():
         known = [row for row in present if row.key == condition.key]
@@ -133,6 +135,7 @@ class Custody:
         """
         uow.current = number
         mark = uow.mark()
+        arrival.timing = _timing(uow, number)
         ruling = await self._judge.judge(uow, arrival, message, uow.accepted_of(number))
         effects = Effects(uow, self._policy, number, arrival.peer, message, at)
         if ruling.state == "accepted":
@@ -149,6 +152,7 @@ class Custody:
             reason = f"refused at its release: {words}"
             ruling = Ruling(ruling.match, set_aside=ruling.set_aside)
             ruling.note(hold(refused.row, f"refused:{number}", reason))
+        keep_mark(uow, ruling, arrival.peer, message)
         ended = _close(uow, number, ruling, at, act)
         subject = subject_in_journal(ruling, arrival, effects)
         if message.type == "DFT":
@@ -161,10 +165,20 @@ class Custody:
         uow.rows.updates.append(
             JournalUpdate(number, ruling.state, subject, row_number, reason or "released", detail(ruling, effects.deliveries))
         )
-        others = await self.release(uow, effects.cleared, at) if effects.cleared else 0
+        others = 0
+        if effects.cleared:
+            cause, uow.cause = uow.cause, number
+            others = await self.release(uow, effects.cleared, at)
+            uow.cause = cause
         if act is not None:  # a condition that clears by itself clears for all; one that a person set aside, for this message
             others += await self.judge_again(uow, await self.behind(uow, ended), at)
         return ruling, others
+
+
+def _timing(uow: UnitOfWork, number: int) -> Timing:
+    """What was released is never stale (#88), but where its sender may have gone on about the same patient meanwhile."""
+    keys = [row.key for row in uow.holds_of(number)] + [key for key, _ in uow.accepted_of(number)]
+    return "judged" if any(key.partition(":")[0] in OVERTAKEN for key in keys) else "never"
 
 
 def _close(uow: UnitOfWork, number: int, ruling: Ruling, at: float, act: Act | None) -> list[HoldRow]:
@@ -197,6 +211,8 @@ def headline(ruling: Ruling) -> tuple[str, str, str]:
         return deciding.row, deciding.text, deciding.code
     if ruling.ignored is not None:
         return ruling.ignored.row, ruling.ignored.text, ""
+    if ruling.stale is not None:
+        return ruling.stale.row, ruling.stale.text, ""
     if ruling.conditions:
         return ruling.hold_row, "; ".join(condition.reason for condition in ruling.conditions.values()), ""
     if ruling.warnings:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from ophl7.domain.patient import Side
 from ophl7.domain.policy import Policy
 from ophl7.domain.verdicts import apply
-from ophl7.engine.answers import Voice, describe_damage
+from ophl7.engine.answers import Given, Voice, describe_damage
 from ophl7.engine.arrival import Arrival
 from ophl7.engine.custody import Custody, detail, failed_effects, headline, subject_in_journal, take_custody
 from ophl7.engine.effects import Effects
@@ -21,6 +21,7 @@ from ophl7.engine.merging import Freeze, prepare
 from ophl7.engine.ports import Damage
 from ophl7.engine.ruling import Ruling
 from ophl7.engine.storage import JournalRow, MessageState, Seen, was_taken
+from ophl7.engine.timing import ClockTurn, keep_mark
 from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.errors import Unreadable
 from ophl7.hl7v2.message import Message
@@ -33,7 +34,7 @@ class Decision(NamedTuple):
     """What became of a message, for its answer, for logs and metrics: nothing of a patient but in `answer`.
 
     answer: the bytes to send back, None for no answer. failed: the key of the hold of a part that failed. subject: a number
-    that is the same for all messages of a patient or block, for counting only.
+    that is the same for all messages of a patient or block, for counting only. clock: what it showed of its sender's clock.
     """
 
     message: int
@@ -50,6 +51,7 @@ class Decision(NamedTuple):
     released: int = 0
     failed: str = ""
     subject: int | None = None
+    clock: ClockTurn = ""
 
 
 class _Entry(NamedTuple):
@@ -79,6 +81,14 @@ class Decider:
         self._policy = policy
         self._now = now
         self._voices = {side: Voice(peer.ack_mode, policy.zone) for side, peer in policy.peers.items()}
+
+    def committed(self, uow: UnitOfWork) -> None:
+        """This batch is on disk: what it showed of its senders' clocks counts."""
+        self._judge.clocks.keep(uow)
+
+    async def replay(self, uow: UnitOfWork, arrival: Arrival, message: Message) -> Decision:
+        """Judges a stored message by today's rules, as a row of its own (engine.replaying); nobody is answered."""
+        return await self._decide_new(uow, arrival, message, uow.ids.next("journal"), self._now(), None)
 
     async def decide(self, uow: UnitOfWork, arrival: Arrival) -> Decision:
         """Judges a message and writes its rows into the unit of work."""
@@ -149,7 +159,7 @@ class Decider:
             return self._unjudged(uow, arrival, number, when)
         take_custody(uow, arrival, ruling, number, when.timestamp())
         if counted and message.type == "DFT" and arrival.peer == "emr":
-            self._count_charges(uow, arrival, message, ruling, number, None)
+            self._count_charges(uow, arrival, message, ruling, number, ())
         given = self._voices[arrival.peer].ruling(message, ruling, uow.ids.control_id("A", number), when)
         subject = subject_in_journal(ruling, arrival, None)
         entry = _Entry(number, "held", *given, *headline(ruling), subject=subject, detail=detail(ruling, ()))
@@ -164,9 +174,12 @@ class Decider:
         uow.current = number
         mark = uow.mark()
         ruling = await self._judge.judge(uow, arrival, message)
+        clock = self._judge.clocks.note(uow, arrival.peer, ruling)
+        replay = arrival.replay
         for note in arrival.notes:
             ruling.note(header_warning("batch", note))
-        if not arrival.weak and (arrival.peer, message.control_id) in uow.state.reused and earlier is None:
+        reused = (arrival.peer, message.control_id) in uow.state.reused
+        if reused and not arrival.weak and earlier is None and replay is None:
             ruling.note(apply("#85", warning="W04", text="the control id was used before for another message"))
         effects: Effects | None = None
         if ruling.state == "accepted":
@@ -180,32 +193,41 @@ class Decider:
         if ruling.state == "held":
             take_custody(uow, arrival, ruling, number, at)
         if message.type == "DFT" and arrival.peer == "emr":
-            self._count_charges(uow, arrival, message, ruling, number, earlier)
+            settled = replay.settled if replay is not None else () if earlier is None else (earlier.message,)
+            self._count_charges(uow, arrival, message, ruling, number, settled)
+        given = Given("", None)  # the peer has had its answer to what is replayed
+        if replay is None:
+            given = self._voices[arrival.peer].ruling(message, ruling, uow.ids.control_id("A", number), when)
         entry = _Entry(
             number,
             ruling.state,
-            *self._voices[arrival.peer].ruling(message, ruling, uow.ids.control_id("A", number), when),
+            *given,
             *headline(ruling),
             repeats=earlier.message if earlier is not None else None,
             subject=subject_in_journal(ruling, arrival, effects),
             detail=detail(ruling, effects.deliveries if effects is not None else ()),
             failed=next((condition.key for condition in ruling.conditions.values() if condition.kind == "handler"), ""),
         )
-        decision = self._enter(uow, arrival, entry)
+        keep_mark(uow, ruling, arrival.peer, message)
+        decision = self._enter(uow, arrival, entry)._replace(clock=clock)
         if effects is None or not effects.cleared:
             return decision
+        uow.cause = number
         return decision._replace(released=await self._custody.release(uow, effects.cleared, at))
 
     @staticmethod
     def _count_charges(
-        uow: UnitOfWork, arrival: Arrival, message: Message, ruling: Ruling, number: int, earlier: Seen | None
+        uow: UnitOfWork, arrival: Arrival, message: Message, ruling: Ruling, number: int, settled: Sequence[int]
     ) -> None:
-        """Charges that are held or refused are in the ledger too (P8); of a message sent again the last one counts (#84b)."""
+        """Charges that are held or refused are in the ledger too (P8); of a message sent again the last one counts (#84b).
+
+        settled: the journal ids of those before.
+        """
         subject = subject_in_journal(ruling, arrival, None) or 0
         if ruling.state in ("held", "rejected"):
             report_charges(uow, message, number, subject, "held" if ruling.state == "held" else "rejected")
-        if earlier is not None:
-            move_charges(uow, message, earlier.message, subject, "superseded")
+        for before in settled:
+            move_charges(uow, message, before, subject, "superseded")
 
     def _earlier(self, uow: UnitOfWork, arrival: Arrival, message: Message) -> Seen | None:
         """The same message, if it came before: by control id and digest (#84), or as the last of its lane (#86)."""
@@ -227,6 +249,7 @@ class Decider:
         message = arrival.message
         event = message.event if message is not None else ""
         control_id = message.control_id if message is not None else ""
+        replay = arrival.replay
         uow.rows.journal.append(
             JournalRow(
                 id=entry.number,
@@ -247,14 +270,20 @@ class Decider:
                 start=arrival.start,
                 end=arrival.end,
                 detail=entry.detail,
+                replay_of=replay.message if replay is not None else None,
+                spared=" ".join(arrival.spared),
             )
         )
-        if entry.state != "duplicate" and message is not None and message.type != "ACK":
-            taken = was_taken(entry.code, entry.state)
+        taken = was_taken(entry.code, entry.state)
+        if entry.state == "duplicate" or message is None or message.type == "ACK":
+            remembered = False
+        else:  # of a replay only what takes the place of a refusal
+            remembered = replay is None or (taken and not replay.taken)
+        if remembered:
             seen = Seen(entry.number, arrival.digest, arrival.received_at, taken, entry.code, entry.answer)
             if not arrival.weak:
                 uow.remember(arrival.peer, control_id, arrival.digest, seen)
-            if arrival.subject is not None and uow.state.last:
+            if arrival.subject is not None and uow.state.last and replay is None:
                 uow.remember_last(arrival.peer, _last_subject(uow, arrival, arrival.subject), seen)
         return Decision(
             message=entry.number,

@@ -53,7 +53,7 @@ class Effects:
         patient = self.patient = self._record(ruling)
         for judged in ruling.judged:
             if judged.applies and isinstance(judged.change, SetAppointment):
-                self._schedule(judged.change, patient)
+                self._schedule(judged.change, patient, ruling.mark)
         delivery: int | None = None
         for judged in ruling.judged:
             if judged.applies and isinstance(judged.change, Deliver):
@@ -82,6 +82,11 @@ class Effects:
             patient = self._uow.state.patients[patient.id] if patient is not None else None
         if patient is not None and fields is not None:
             patient = replace(patient, fields=fields, message=self._number)
+        if patient is not None and ruling.mark is not None and self._message.type == "ADT":
+            patient = patient.with_mark(self._peer, ruling.mark)
+        elif fields is None:
+            return patient
+        if patient is not None:
             self._uow.save_patient(patient)
         return patient
 
@@ -182,7 +187,7 @@ class Effects:
 
     # -- schedule -----------------------------------------------------------------------------------------------------
 
-    def _schedule(self, change: SetAppointment, patient: Patient | None) -> None:
+    def _schedule(self, change: SetAppointment, patient: Patient | None, mark: str | None) -> None:
         said, known = change.booking, change.known
         number = known.id if known is not None else self._uow.ids.next("appointment")
         status = said.status or (known.status if known is not None else change.default_status)
@@ -191,6 +196,9 @@ class Effects:
             progress = (*progress, Progress(status, self._said_at(), self._number))
         start = said.start or (known.start if known is not None else "")
         subject = patient.subject if patient is not None else subject_of_block(change.origin, said.reference)
+        marks: dict[Side, str | None] = {side: known.mark_of(side) if known is not None else None for side in ("pm", "emr")}
+        if mark is not None:
+            marks[self._peer] = mark
         self._uow.save_appointment(
             Appointment(
                 id=number,
@@ -207,6 +215,8 @@ class Effects:
                 resources=said.resources or (known.resources if known is not None else ()),
                 progress=progress,
                 message=self._number,
+                mark_pm=marks["pm"],
+                mark_emr=marks["emr"],
             )
         )
 

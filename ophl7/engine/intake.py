@@ -238,6 +238,7 @@ class Engine:
             frame.source.session.answer(payload)
         for outcome in done.outcomes:
             outcome.tell()
+        self._decider.committed(done.uow)
         self._hand_over(done.uow.rows)
         self.extra_reads += done.uow.extra_reads
         for decisions in done.decided:

@@ -9,7 +9,7 @@ from itertools import islice
 from ophl7.domain.changes import AddCharge, Change, Deliver, MergePatients, Note, Receive, SetField, UpdatePatient
 from ophl7.domain.charge import clears
 from ophl7.domain.identifiers import Identifier
-from ophl7.domain.patient import same_field
+from ophl7.domain.patient import Side, same_field
 from ophl7.domain.policy import Policy
 from ophl7.domain.verdicts import Accepted, Hold, Ignore, Outcome, Reject, Verdict, accepts, apply, hold, strip
 from ophl7.engine.arrival import Arrival
@@ -18,6 +18,7 @@ from ophl7.engine.matching import match
 from ophl7.engine.router import Router
 from ophl7.engine.ruling import Ruling
 from ophl7.engine.runner import Runner
+from ophl7.engine.timing import Clocks, judge_time
 from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.errors import HandlerFailed
 from ophl7.hl7v2.message import Message
@@ -34,7 +35,9 @@ MOST_NAMES = 16
 class Judge:
     """Runs the road's steps 6 to 8 for one message after another."""
 
-    def __init__(self, router: Router, policy: Policy, runner: Runner) -> None:
+    def __init__(self, router: Router, policy: Policy, runner: Runner, clocks: Clocks | None = None) -> None:
+        """clocks: of both senders, shared by all who judge in one broker."""
+        self.clocks = clocks if clocks is not None else Clocks()
         self._router = router
         self._policy = policy
         self._runner = runner
@@ -63,10 +66,13 @@ class Judge:
         for verdict in context.set_aside:
             ruling.note(verdict)
         _settle_charges(ruling)
+        if arrival.spared:
+            _spare(ruling, arrival.spared)
         _wait_for_any_id(ruling)
-        if not ruling.refusals:
+        judge_time(uow, arrival, message, ruling, self._policy, self.clocks)
+        if not ruling.refusals and ruling.stale is None:
             self._wait_behind(uow, arrival, message, ruling)
-        if ruling.ignored is None and _changes_nothing(ruling):
+        if ruling.ignored is None and ruling.stale is None and _changes_nothing(ruling):
             row = next((judged.verdict.row for judged in ruling.judged if judged.verdict is not None), "")
             ruling.ignored = strip(row, CHANGES_NOTHING, code="")
         return ruling
@@ -244,6 +250,14 @@ def _settle_charges(ruling: Ruling) -> None:
         copies = [judged for judged in ruling.judged if isinstance(judged.change, Deliver)]
         ruling.judged = [judged for judged in ruling.judged if judged not in copies]
         ruling.warnings = [said for said in ruling.warnings if all(said is not judged.verdict for judged in copies)]
+
+
+def _spare(ruling: Ruling, sides: Sequence[Side]) -> None:
+    """A copy that an earlier run of a replayed message made is not made again."""
+    for judged in ruling.judged:
+        if judged.applies and isinstance(judged.change, Deliver) and judged.change.to in sides:
+            judged.verdict = strip("", "a copy of this message was made before", code="")
+            judged.applies = False
 
 
 def _changes_nothing(ruling: Ruling) -> bool:

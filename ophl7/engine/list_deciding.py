@@ -75,6 +75,7 @@ class ListDecider:
             return Found("refused", "go-live", "", "this is no registration or update of a patient (A28 A31 A08 A04 A05 A01)")
         uow.current = uow.ids.journal + 1  # whoever waits already came before it
         mark = uow.mark()
+        arrival.timing = "never"  # a list says what is on record, not when it happened
         ruling = await self._judge.judge(uow, arrival, message)
         refused = _not_taken(ruling)
         if refused is not None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ophl7.domain.changes import Change
 from ophl7.domain.verdicts import Accepted, Condition, Outcome, Verdict, accepts
 from ophl7.kit import Match
 
-RulingState = Literal["accepted", "rejected", "held", "ignored"]
+if TYPE_CHECKING:
+    from ophl7.engine.timing import Late
+
+RulingState = Literal["accepted", "rejected", "held", "ignored", "stale"]
 
 
 @dataclass(slots=True)
@@ -28,6 +31,7 @@ class Ruling:
 
     deciding: the verdict of a refusal. conditions: what a held message waits for, all reasons at once (#42). accepted: key and
     reason of each condition that a person has set aside for this message; set_aside: the keys of those that came up again.
+    stale: why it comes too late. mark: the watermark that its object has afterwards, None: as before. late: see engine.timing.
     """
 
     match: Match
@@ -38,6 +42,9 @@ class Ruling:
     conditions: dict[str, Condition] = field(default_factory=dict)
     hold_row: str = ""
     ignored: Verdict | None = None
+    stale: Verdict | None = None
+    mark: str | None = None
+    late: Late | None = None
     set_aside: set[str] = field(default_factory=set)
 
     def add(self, change: Change, verdicts: Sequence[Verdict]) -> None:
@@ -87,6 +94,8 @@ class Ruling:
             return "rejected"
         if self.ignored is not None:
             return "ignored"
+        if self.stale is not None:
+            return "stale"
         if self.conditions:
             return "held"
         return "accepted"

@@ -21,6 +21,7 @@ from ophl7.domain.identifiers import Identifier
 from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient, Side
 from ophl7.engine.lists import ListProgress, ListRefusal
+from ophl7.engine.originals import Original
 from ophl7.engine.roll_ups import Entry, RollUp
 from ophl7.hl7v2.ack import POSITIVE
 
@@ -43,6 +44,7 @@ class Keys:
     open_for: (subject, now), for what is open about a patient: appointments that begin later, charges without an answer.
     blocks: objects whose later messages wait behind a hold (domain.verdicts.Condition).
     entries: charges that a biller wants to roll up; roll_ups: notes about that.
+    originals: journal ids, of messages or of replays of them, for a replay.
     """
 
     controls: set[tuple[str, str, bytes]] = field(default_factory=set)
@@ -59,6 +61,7 @@ class Keys:
     blocks: set[str] = field(default_factory=set)
     entries: set[int] = field(default_factory=set)
     roll_ups: set[int] = field(default_factory=set)
+    originals: set[int] = field(default_factory=set)
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__slots__)
@@ -88,7 +91,7 @@ def was_taken(ack_code: str, state: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class HeldMessage:
-    """A message in our custody: what is needed to judge it again."""
+    """A message in our custody, to be judged again. spared: sides that get no copy of it, see engine.originals."""
 
     message: int
     peer: Side
@@ -96,6 +99,7 @@ class HeldMessage:
     start: int
     end: int
     received_at: float
+    spared: tuple[Side, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +125,17 @@ class QueuedBytes:
 
 
 class ClosedHold(NamedTuple):
-    """The end of a hold. by, reason: the person who decided, and why; None where its condition cleared by itself."""
+    """The end of a hold. by, reason: the person who decided, and why; None where its condition cleared by itself.
+
+    message: the one that met the condition.
+    """
 
     id: int
     at: float
     how: ClosedHow
     by: str | None = None
     reason: str | None = None
+    message: int | None = None
 
 
 @dataclass(slots=True)
@@ -155,6 +163,7 @@ class State:
     entries: dict[int, Entry | None] = field(default_factory=dict)
     roll_ups: dict[int, RollUp | None] = field(default_factory=dict)
     last_roll_up: int = 0  # the last number that was given; told with entries
+    originals: dict[int, Original] = field(default_factory=dict)  # by the id that was asked for; absent: no such message
 
 
 def claim(state: State, appointment: Appointment) -> None:
@@ -183,6 +192,7 @@ class JournalRow(NamedTuple):
     """One message as it came and what was decided. start, end: the member's place in `raw` when the frame held several.
 
     detail: JSON of what the rules said and what changed: the one provenance row of the message.
+    replay_of: the message that came, where a person had it judged again; spared: see HeldMessage, sides parted by blanks.
     """
 
     id: int
@@ -203,6 +213,8 @@ class JournalRow(NamedTuple):
     start: int
     end: int
     detail: str
+    replay_of: int | None = None
+    spared: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from operator import attrgetter
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ophl7.domain.appointment import ENDED, Appointment
 from ophl7.domain.charge import Charge, ChargeLine, counting
@@ -33,6 +33,9 @@ from ophl7.engine.storage import (
     takes_over,
 )
 from ophl7.kit import Match, Read
+
+if TYPE_CHECKING:
+    from ophl7.engine.timing import SenderClock
 
 _ABSENT: Final = object()
 _LISTS: Final = (
@@ -72,6 +75,7 @@ _TABLES: Final = (
     "unanswered",
     "entries",
     "roll_ups",
+    "originals",
 )
 
 _lists_of = attrgetter(*_LISTS)
@@ -91,6 +95,7 @@ class UnitOfWork:
         self.state = State()
         self.extra_reads = 0
         self.current = 0  # journal id of the message being judged
+        self.cause: int | None = None  # that of the message whose effects release others
         # Deliveries whose lanes stand still for a merge of this batch: each with whether its bytes may have been tried.
         self.frozen: dict[int, tuple[OpenDelivery, bool]] = {}
         # Every hold ever seen here, by key, by what it blocks, and by message. Only `state.holds` says which are open, so
@@ -99,6 +104,7 @@ class UnitOfWork:
         self._by_block: dict[str, list[int]] = {}
         self._by_message: dict[int, list[int]] = {}
         self._cancelled: dict[int, None] = {}  # messages
+        self.clocks: dict[Side, SenderClock] = {}  # what the batch has learned of its senders' clocks
         self._log: list[tuple[dict[Any, Any], Any, Any]] = []
         self._fresh: dict[tuple[int, Any], int] = {}  # writes of keys that were not there: (table, key) -> place in the log
         self._loaded = False
@@ -329,7 +335,7 @@ class UnitOfWork:
 
     def close_hold(self, row: HoldRow, at: float, how: ClosedHow, by: str | None = None, reason: str | None = None) -> None:
         """The condition cleared, or a person decided. A hold made in this batch is closed in it all the same."""
-        self.rows.closed_holds.append(ClosedHold(row.id, at, how, by, reason))
+        self.rows.closed_holds.append(ClosedHold(row.id, at, how, by, reason, self.cause if by is None else None))
         self.drop(self.state.holds, row.id)
 
     def accept(self, row: HoldRow) -> None:

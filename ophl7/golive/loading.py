@@ -21,6 +21,7 @@ from ophl7.engine.lists import Difference, ListBook, ListProgress, ListRefusal
 from ophl7.engine.ports import Clock
 from ophl7.engine.router import Router
 from ophl7.engine.runner import Runner, Watchdog
+from ophl7.engine.standing import StandingOutbox
 from ophl7.engine.storage import AuditRow, Counters, Keys, Store
 from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.errors import DatabaseLocked, ListUnusable, StoreAway
@@ -28,7 +29,6 @@ from ophl7.extend.loading import load_parts
 from ophl7.golive.records import Record
 from ophl7.golive.rows import Setup
 from ophl7.golive.source import Source, look_at
-from ophl7.golive.standing import StandingOutbox
 from ophl7.practice import policy_from
 from ophl7.settings import Settings
 from ophl7.store.rehearsal import rehearsal

@@ -26,6 +26,7 @@ class EngineTeller:
         self._counters = counters
         self._alarms = alarms
         self._also = also
+        self._turned_back: set[Side] = set()
 
     def decided(self, decision: Decision) -> None:
         """One line a message, and its numbers."""
@@ -54,11 +55,24 @@ class EngineTeller:
             rule=decision.row,
             error_code=decision.code,
         )
+        if decision.clock:
+            self._turned(decision)
         if decision.failed:
             name = decision.failed.partition(":")[2]
             counters.handler_errors.add(name, "failed")
             self._alarms.ring("handler", handler=name, message_id=decision.message)
         self._also(decision)
+
+    def _turned(self, decision: Decision) -> None:
+        """A sender's clock goes back, or has passed what it said before (decisions 7)."""
+        if decision.clock == "back":
+            self._turned_back.add(decision.peer)
+            reason = "its clock goes back over several patients in a row; until it has caught up nothing of it is too late"
+            self._alarms.ring("sender_clock", peer=decision.peer, message_id=decision.message, reason=reason)
+        else:
+            self._turned_back.discard(decision.peer)
+            if not self._turned_back:
+                self._alarms.clear("sender_clock")
 
     def committed(self, frames: int, seconds: float) -> None:
         """A batch is on disk."""

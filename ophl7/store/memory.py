@@ -11,6 +11,7 @@ from ophl7.domain.identifiers import Identifier, subject_of
 from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient, Side
 from ophl7.engine.lists import ListProgress, ListRefusal
+from ophl7.engine.originals import Original, Run
 from ophl7.engine.roll_ups import Entry, RollUp
 from ophl7.engine.storage import (
     AuditRow,
@@ -117,18 +118,35 @@ class MemoryStore:
             number = state.aliases.get((authority, value)) if value else None
             actual = subject if number is None else self.patients[number].subject
             rows = [r for r in self.journal.values() if r.subject == actual and r.peer == peer and r.state != "duplicate"]
+            rows = [row for row in rows if row.replay_of is None]
             state.last[peer, subject] = _as_seen(max(rows, key=lambda row: row.id)) if rows else None
         self._find_holds(identifiers, keys, state)
         self._around_merges(keys, state)
         self._roll_ups(keys, state)
         for number in keys.held:
             row = self.journal[number]
-            state.held[number] = HeldMessage(number, row.peer, row.raw, row.start, row.end, row.received_at)
+            spared = tuple(_side(one) for one in row.spared.split())
+            state.held[number] = HeldMessage(number, row.peer, row.raw, row.start, row.end, row.received_at, spared)
             state.holds.update({hold.id: hold for hold in self.holds.values() if hold.message == number})
             ended = [hold for hold, closed in self.closed_holds.values() if hold.message == number and closed.how == "accepted"]
             if ended:
                 state.accepted[number] = tuple((hold.key, hold.reason) for hold in sorted(ended, key=lambda hold: hold.id))
         return state
+
+    def _original(self, asked: int) -> Original:
+        first = self.journal[self.journal[asked].replay_of or asked]
+        runs: list[Run] = []
+        for row in (one for _, one in sorted(self.journal.items()) if first.id in (one.id, one.replay_of)):
+            copies = {delivery.destination for delivery in self.deliveries.values() if delivery.message == row.id}
+            runs.append(Run(row.id, row.state, tuple(sorted(copies))))
+        place = (first.raw, first.start, first.end)
+        return Original(first.id, first.peer, first.event, first.row, *place, tuple(runs))
+
+    def _answers(self, row: JournalRow) -> bool:
+        """Of replays, only what was taken in the place of a refusal answers for a copy."""
+        if row.replay_of is None:
+            return True
+        return row.state not in {"rejected", "error"} and self.journal[row.replay_of].state in {"rejected", "error"}
 
     def _seen(self, key: tuple[str, str, bytes], state: State) -> None:
         peer, control_id, digest = key
@@ -139,7 +157,7 @@ class MemoryStore:
         ]
         if same_id:
             state.reused.add((peer, control_id))
-        same = [row for row in same_id if row.digest == digest]
+        same = [row for row in same_id if row.digest == digest and self._answers(row)]
         state.controls[key] = _as_seen(max(same, key=lambda row: row.id)) if same else None
 
     def _patients(self, state: State) -> None:
@@ -171,6 +189,8 @@ class MemoryStore:
         return found
 
     def _around_merges(self, keys: Keys, state: State) -> None:
+        for number in keys.originals & self.journal.keys():
+            state.originals[number] = self._original(number)
         for merge in self.merges.values():
             if {merge.retired, merge.survivor} & keys.merges:
                 state.merges[merge.retired, merge.survivor] = merge
@@ -368,6 +388,10 @@ class MemoryStore:
             return row.body
         message = self.journal[row.message]
         return message.raw[message.start : message.end]
+
+
+def _side(text: str) -> Side:
+    return "pm" if text == "pm" else "emr"
 
 
 def _as_seen(row: JournalRow) -> Seen:

@@ -91,6 +91,10 @@ class SqliteReader:
         rows = await self._read(self._sql["message"], (number,))
         return rows[0] if rows else None
 
+    async def again(self, number: int, limit: int = 100) -> Sequence[Row]:
+        """Its copies and its replays, oldest first."""
+        return await self._read(self._sql["again"], (number, number, limit))
+
     async def heads(self, numbers: Collection[int]) -> Mapping[int, tuple[Side, bytes | None]]:
         """Sender and first bytes of these."""
         sql = self._sql["heads"].replace("{keys}", _places(len(numbers)))

@@ -57,13 +57,15 @@ def patient_row(patient: Patient) -> tuple[Any, ...]:
         patient.merged_emr,
         patient.inactive_pm,
         patient.inactive_emr,
+        patient.mark_pm,
+        patient.mark_emr,
     )
 
 
 def patient_from(row: Row) -> Patient:
     """The inverse."""
     identifiers = tuple([Identifier(*one) for one in json.loads(row[3])])
-    return Patient(row[0], row[1], row[2], identifiers, json.loads(row[4]), row[5], row[6], bool(row[7]), *row[8:12])
+    return Patient(row[0], row[1], row[2], identifiers, json.loads(row[4]), row[5], row[6], bool(row[7]), *row[8:14])
 
 
 def appointment_row(one: Appointment) -> tuple[Any, ...]:
@@ -83,6 +85,8 @@ def appointment_row(one: Appointment) -> tuple[Any, ...]:
         _json([[resource.kind, resource.id, resource.text] for resource in one.resources]),
         _json([[step.status, step.at, step.message] for step in one.progress]),
         one.message,
+        one.mark_pm,
+        one.mark_emr,
     )
 
 
@@ -90,7 +94,7 @@ def appointment_from(row: Row) -> Appointment:
     """The inverse."""
     resources = tuple([Resource(*one) for one in json.loads(row[11])])
     progress = tuple([Progress(*one) for one in json.loads(row[12])])
-    values: list[Any] = [*row[:11], resources, progress, row[13]]
+    values: list[Any] = [*row[:11], resources, progress, *row[13:16]]
     return Appointment(*values)
 
 
@@ -144,6 +148,8 @@ def journal_row(row: JournalRow) -> tuple[Any, ...]:
         row.start,
         row.end,
         row.detail,
+        row.replay_of,
+        row.spared,
     )
 
 
@@ -160,7 +166,7 @@ def writes(rows: Rows) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
         ("update_charge", [(c.state, c.subject, c.delivery, c.message, c.line) for c in rows.charge_updates]),
         ("cancel_charges", [(number,) for number in rows.cancelled]),
         ("insert_hold", [(h.id, h.message, h.key, h.blocks, h.reason, h.since, h.peer) for h in rows.holds]),
-        ("close_hold", [(c.at, c.how, c.by, c.reason, c.id) for c in rows.closed_holds]),
+        ("close_hold", [(c.at, c.how, c.by, c.reason, c.message, c.id) for c in rows.closed_holds]),
         ("update_journal", [(u.state, u.subject, u.row, u.reason, u.detail, u.id) for u in rows.updates]),
         ("insert_delivery", [delivery_row(row) for row in rows.deliveries]),
         ("mark_delivery", [(m.state, m.attempts, m.next_at, m.answer, m.at, m.id) for m in rows.marks]),

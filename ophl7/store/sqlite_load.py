@@ -10,6 +10,7 @@ from ophl7.domain.charge import counting
 from ophl7.domain.identifiers import Identifier, subject_of
 from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient
+from ophl7.engine.originals import Original, Run
 from ophl7.engine.storage import HeldMessage, HoldRow, Keys, QueuedBytes, Seen, State, claim, was_taken
 from ophl7.store.rows import appointment_from, charge_from, patient_from
 from ophl7.store.sqlite_roll_ups import load_roll_ups
@@ -51,8 +52,8 @@ class Loader:
             self._queued(keys.queued, state)
         if keys.open_for:
             self._open_for(keys.open_for, state)
-        if keys.held:
-            self._held(keys.held, state)
+        if keys.held or keys.originals:
+            self._stored(keys, state)
         load_roll_ups(self._connection, keys, state)
         return state
 
@@ -184,12 +185,30 @@ class Loader:
         for subject, charges in self._rows("unanswered", subjects):
             state.unanswered[subject] = charges
 
+    def _stored(self, keys: Keys, state: State) -> None:
+        """Messages by their number."""
+        if keys.held:
+            self._held(keys.held, state)
+        if keys.originals:
+            self._originals(keys.originals, state)
+
     def _held(self, messages: Collection[int], state: State) -> None:
-        for number, peer, raw, start, end, received_at in self._rows("held", messages):
-            state.held[number] = HeldMessage(number, peer, raw, start, end, received_at)
+        for number, peer, raw, start, end, received_at, spared in self._rows("held", messages):
+            state.held[number] = HeldMessage(number, peer, raw, start, end, received_at, tuple(spared.split()))
         self._take_holds("open_holds_by_message", messages, state)
         for number, key, reason in self._rows("accepted_of_message", messages):
             state.accepted[number] = (*state.accepted.get(number, ()), (key, reason))
+
+    def _originals(self, wanted: Collection[int], state: State) -> None:
+        found: dict[int, list[Any]] = {asked: values for asked, *values in self._rows("originals", wanted)}
+        runs: dict[int, list[Run]] = {}
+        ordered = sorted({values[0] for values in found.values()})
+        for begin in range(0, len(ordered), _CHUNK):
+            chunk = padded(ordered[begin : begin + _CHUNK])
+            for number, run, became, copies in self._connection.execute(with_keys("sqlite", "runs", len(chunk)), [*chunk] * 2):
+                runs.setdefault(number, []).append(Run(run, became, tuple(sorted(copies.split(","))) if copies else ()))
+        for asked, values in found.items():
+            state.originals[asked] = Original._make([*values, tuple(runs[values[0]])])
 
     def _take_holds(self, name: str, keys: Collection[Any], state: State) -> None:
         for row in self._rows(name, keys):

@@ -122,7 +122,7 @@ def registration(control_id: str, entry: Entry, side: Side) -> bytes:
     (fields, *_) = [line.split(separator) + [b""] * 9 for line in lines if line.split(separator)[0] == b"PID"]
     ids = [named(place, side) for place in (fields[2], fields[3])]
     who = b"|".join([b"PID", b"1", ids[0], ids[1], b"", fields[5], b"", fields[7], fields[8]])
-    return message("ADT^A28", control_id, "EVN|A28", sender="pm") + who + b"\r"
+    return message("ADT^A28", control_id, "EVN|A28", sender="pm", sent="") + who + b"\r"
 
 
 def named(ids: bytes, side: Side) -> bytes:

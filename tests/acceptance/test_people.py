@@ -164,7 +164,8 @@ async def test_a_discarded_charge_is_cancelled_and_never_leaves(opened: Opening,
     charges = (await ask(practice, "GET", "/charges?state=cancelled")).json()["items"]
     assert len(charges) == 2
     timeline = (await ask(practice, "GET", "/messages/1/timeline")).json()["items"]
-    assert "No longer waits (patient): discarded by api 127.0.0.1" in [step["text"] for step in timeline]
+    ended = "No longer waits for the patient's registration: the message was discarded by api 127.0.0.1"
+    assert ended in [step["text"] for step in timeline]
 
 
 async def test_what_waited_behind_a_discarded_update_goes_on(opened: Opening) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,9 +21,13 @@ from ophl7.domain.charge import Charge, ChargeState
 from ophl7.domain.identifiers import Identifier, subject_of, subject_of_block
 from ophl7.domain.merge import Merge, MergeState
 from ophl7.domain.patient import Patient, Side
-from ophl7.engine.acts import Act, Done, NotDone
+from ophl7.engine.acts import Act, Done, NotDone, Replayed, Replaying
 from ophl7.engine.dispatching import DeliveryAct, Dispatched, LinkAct, NotDispatched
+from ophl7.engine.explaining import Explained, Explainer
+from ophl7.engine.ids import Ids
 from ophl7.engine.roll_ups import NoteRollUp, NotNoted, RollUp, TakeBack
+from ophl7.engine.router import Router
+from ophl7.engine.runner import Runner, Watchdog
 from ophl7.engine.storage import (
     AuditRow,
     ClosedHold,
@@ -36,9 +41,13 @@ from ophl7.engine.storage import (
     MessageState,
     Rows,
 )
+from ophl7.engine.timing import Clocks
+from ophl7.extend.loading import load_parts
+from ophl7.store.memory import MemoryStore
 from ophl7.store.reader import SqliteReader
 from ophl7.store.sqlite import SqliteStore
 from ophl7.store.sqlite_books import SqliteBooks
+from tests.unit.engine.desk import policy
 
 TOKEN = "a-token-for-tests"
 ZONE = ZoneInfo("America/New_York")
@@ -266,6 +275,10 @@ class Desk:
     noted: list[NoteRollUp | TakeBack] = field(default_factory=list)
     roll_up: RollUp | NotNoted = field(default_factory=lambda: RollUp(1, NOON, "api 127.0.0.1", "C-1", "", (1, 2)))
     now: float = NOON + 3600
+    replays: list[Replaying] = field(default_factory=list)
+    replayed: Replayed | NotDone | Exception = field(
+        default_factory=lambda: Replayed(NOON, 9, 1, "accepted", "#4", "", (), ((7, "emr"),), ("pm",), 0)
+    )
     ready: tuple[int, dict[str, Any]] = (200, {"ready": True, "checks": {"store": {"ok": True, "reason": None}}})
 
     async def audit(self, actor: str, action: str, target: str, reason: str) -> None:
@@ -289,6 +302,20 @@ class Desk:
             raise self.dispatched
         return NOON + 60
 
+    async def replay(self, order: Replaying) -> Replayed | NotDone:
+        self.replays.append(order)
+        if isinstance(self.replayed, Exception):
+            raise self.replayed
+        return self.replayed
+
+    async def explain(self, peer: Side, raw: bytes) -> list[Explained]:
+        parts = load_parts()
+        router = Router(parts.handlers, parts.rules)
+        now = partial(datetime.fromtimestamp, NOON, UTC)
+        store = MemoryStore()
+        explainer = Explainer(store, router, policy(), Runner(Watchdog(5.0)), Clocks(), now)
+        return await explainer.explain(Ids(await store.open()), peer, raw)
+
     def face(self) -> Face:
         return Face(
             reads=self.reads,
@@ -302,6 +329,8 @@ class Desk:
             act=self.act,
             dispatch=self.dispatch,
             switch=self.switch,
+            replay=self.replay,
+            explain=self.explain,
             routes=lambda: [{"event": "ADT^A08", "handlers": ["patient"]}],
             plugins=lambda: [{"name": "patient_authority"}],
             zone=ZONE,

@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from ophl7.admin.api import CALLS, PREFIX
 from ophl7.admin.app import make_app
-from ophl7.admin.calls import Deed
+from ophl7.admin.calls import Deed, Inquiry
 from ophl7.admin.guard import COOKIE, Guard
 from ophl7.errors import StoreAway
 from tests.integration.admin.practice import ANNA, TOKEN, Desk, Practice, adt
@@ -17,8 +17,10 @@ from tests.integration.admin.practice import ANNA, TOKEN, Desk, Practice, adt
 OPEN = ["/healthz", "/readyz", "/metrics"]
 CLOSED = [
     (
-        "POST" if isinstance(call, Deed) else "GET",
-        PREFIX + call.path.replace("{id}", "1").replace("{identifier}", "7050").replace("{peer}", "pm"),
+        "POST" if isinstance(call, Deed | Inquiry) else "GET",
+        PREFIX
+        + call.path.replace("{id}", "1").replace("{identifier}", "7050").replace("{peer}", "pm")
+        + ("?peer=pm" if isinstance(call, Inquiry) else ""),
     )
     for call in CALLS
 ]

@@ -32,6 +32,7 @@ async def test_a_message_carries_the_names_that_others_rely_on(practice: Practic
                 "patient": "PM:7050",
                 "row": "#4",
                 "repeats": None,
+                "replay_of": None,
             }
         ],
         "next": None,
@@ -233,9 +234,10 @@ async def test_the_way_of_a_message_is_told_in_the_order_of_time(practice: Pract
         "decided",
         "answered",
         "held",
-        "charge",
         "queued",
         "hold_closed",
+        "decided",
+        "charge",
         "accepted",
     ]
     assert told["items"][0] == {
@@ -243,7 +245,10 @@ async def test_the_way_of_a_message_is_told_in_the_order_of_time(practice: Pract
         "step": "received",
         "text": "Received DFT^P03 from the EMR, control id C1",
     }
-    assert told["items"][-1]["text"] == "Copy 1 for the practice management was accepted after 2 tries, answer AE 204"
+    assert (
+        told["items"][-1]["text"]
+        == "Copy 1 for the practice management was accepted after 2 tries, answer AE 204 (it does not know this id)"
+    )
     assert told["items"][-1]["at"] == "2026-11-23T12:00:05-05:00"
     assert "7050" not in str(told)
 

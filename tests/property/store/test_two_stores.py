@@ -141,6 +141,17 @@ class Stores(RuleBasedStateMachine):
             rows.journal.append(rows.journal[0])
         self.commit(rows)
 
+    @rule(data=st.data(), state=STATES, spared=st.sampled_from(["", "emr", "emr pm"]), sends=st.booleans())
+    def replay(self, data: st.DataObject, state: str, spared: str, sends: bool) -> None:
+        originals = [row for row in self.memory.journal.values() if row.replay_of is None]
+        if not originals:
+            return
+        first = data.draw(st.sampled_from(originals))
+        number = self.next()
+        kept = {"control_id": first.control_id, "digest": first.digest, "peer": first.peer, "subject": first.subject}
+        row = journal(number, state=state, replay_of=first.id, spared=spared, ack_code="", answer=None, **kept)
+        self.commit(Rows(journal=[row], deliveries=[delivery(number, number, lane=1)] if sends else []))
+
     @rule(place=st.tuples(PEERS, REFERENCES, REFERENCES), about=st.none() | PEOPLE, number=st.integers(1, 5))
     def book(self, place: tuple[Side, str, str], about: int | None, number: int) -> None:
         patient = about if about in self.patients else None
@@ -243,6 +254,8 @@ class Stores(RuleBasedStateMachine):
             asked.open_for |= {(lane_of(1), 500.0), (lane_of(2), 2e9)}
             asked.entries |= {charge.id for charge, _ in list(self.memory.charges.values())[-5:]} | {10**6}
             asked.roll_ups |= {1, 2, 3}
+        if around:
+            asked.originals |= set(list(self.memory.journal)[-4:]) | {99_999}
         if custody:
             asked.held |= {self.memory.holds[number].message for number in self.holds}
         assert self.run(self.memory.load(asked, small=small)) == self.run(self.sqlite.load(asked, small=small))

@@ -11,7 +11,7 @@ import pytest
 from ophl7.admin.naming import named_in
 from ophl7.admin.people import name
 from ophl7.admin.problems import Problem
-from ophl7.admin.timeline import timeline
+from ophl7.admin.timeline import Story, timeline
 from ophl7.engine.storage import DeliveryState, MessageState
 
 ZONE = ZoneInfo("America/New_York")
@@ -63,13 +63,15 @@ def row(**more: Any) -> dict[str, Any]:  # noqa: ANN401 - a row holds anything
         "reason": "",
         "decision_row": "",
         "repeats": None,
+        "replay_of": None,
+        "detail": "",
         "ack_code": "AA",
     } | more
 
 
 @pytest.mark.parametrize("state", get_args(MessageState))
 def test_every_state_of_a_message_has_its_sentence(state: str) -> None:
-    steps = timeline(row(state=state), [], [], [], ZONE)
+    steps = timeline(Story(row(state=state)), ZONE)
     assert [step["step"] for step in steps] == ["received", "decided", "answered"]
     assert len({step["text"] for step in steps}) == 3
 
@@ -86,17 +88,17 @@ def test_every_state_of_a_delivery_has_its_sentence(state: str) -> None:
         "last_answer": "",
         "state": state,
     }
-    last = timeline(row(), [], [sent], [], ZONE)[-1]
+    last = timeline(Story(row(), deliveries=[sent]), ZONE)[-1]
     assert (last["step"], last["text"].startswith("Copy 9 for the EMR "), "after 1 try" in last["text"]) == (state, True, True)
 
 
 def test_what_a_sender_wrote_into_its_header_is_not_repeated_when_it_is_no_code() -> None:
-    steps = timeline(row(event="Specimen^Anna", control_id="Specimen Anna"), [], [], [], ZONE)
+    steps = timeline(Story(row(event="Specimen^Anna", control_id="Specimen Anna")), ZONE)
     assert "Specimen" not in str(steps)
 
 
 def test_no_answer_is_said_as_such() -> None:
-    assert timeline(row(ack_code=""), [], [], [], ZONE)[2]["text"] == "No answer was given"
+    assert timeline(Story(row(ack_code="")), ZONE)[2]["text"] == "No answer was given"
 
 
 def test_a_problem_is_a_document_of_rfc_9457() -> None:

@@ -16,11 +16,13 @@ from ophl7.engine.acts import Act, Done, NotDone, Verb
 from ophl7.engine.audience import Mark
 from ophl7.engine.custody import Custody
 from ophl7.engine.deciding import Decider, Decision
+from ophl7.engine.explaining import Explainer
 from ophl7.engine.ids import Ids
 from ophl7.engine.intake import Engine
 from ophl7.engine.judging import Judge
 from ophl7.engine.people import People
 from ophl7.engine.ports import Damage, Envelope
+from ophl7.engine.replaying import Replays
 from ophl7.engine.router import Router
 from ophl7.engine.runner import Runner, Watchdog
 from ophl7.engine.storage import (
@@ -251,13 +253,18 @@ class Desk:
         self.back: list[str] = []
         self.engine: Engine
         self.people: People
+        self.replays: Replays
+        self.explainer: Explainer
         self._task: asyncio.Task[None]
 
     async def __aenter__(self) -> Self:
         ids = Ids(await self.store.open())
-        judge = Judge(self.router, self.policy, Runner(self.watchdog))
+        runner = Runner(self.watchdog)
+        judge = Judge(self.router, self.policy, runner)
+        self.explainer = Explainer(self.store, self.router, self.policy, runner, judge.clocks, self.clock.now)
         decider = Decider(judge, self.policy, self.clock.now, self.seen.freeze)
         self.people = People(Custody(judge, self.policy, self.seen.freeze), self.policy, self.clock.now)
+        self.replays = Replays(decider, self.policy, self.clock.now)
         self.engine = Engine(self.store, decider, self.policy, self.clock, ids, self.seen, self.seen)
 
         async def back() -> None:

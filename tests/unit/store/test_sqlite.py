@@ -131,11 +131,11 @@ async def test_an_update_of_the_journal_leaves_what_it_does_not_name(store: Sqli
 
 async def test_the_end_of_a_hold_tells_who_ended_it_and_why(store: SqliteStore) -> None:
     await store.commit(Rows(journal=[journal(1)], holds=[hold(1, 1), hold(2, 1)]))
-    ends = [ClosedHold(1, 5.0, "accepted", "somebody", "so"), ClosedHold(2, 6.0, "released")]
+    ends = [ClosedHold(1, 5.0, "accepted", "somebody", "so"), ClosedHold(2, 6.0, "released", message=1)]
     await store.commit(Rows(closed_holds=ends))
     with closing(sqlite3.connect(store.path)) as connection:
         found = connection.execute(
-            "SELECT id, closed_at, closed_how, closed_by, closed_reason FROM hold ORDER BY id"
+            "SELECT id, closed_at, closed_how, closed_by, closed_reason, closed_by_message FROM hold ORDER BY id"
         ).fetchall()
     assert found == [tuple(end) for end in ends]
 

@@ -2,11 +2,15 @@
 
 -- name: seen
 -- The last message with a control id and digest that is not itself a duplicate, and whether the control id was used at all.
+-- A replay counts where it was taken, and what it replays was not: else a copy meets the first answer (#84).
 WITH wanted (peer, control_id, digest) AS (VALUES {keys})
 SELECT w.peer, w.control_id, w.digest,
     (SELECT max(j.id) FROM journal j
      WHERE j.control_id = w.control_id AND j.digest = w.digest AND j.peer = w.peer
-         AND j.state <> 'duplicate' AND j.control_id <> ''),
+         AND j.state <> 'duplicate' AND j.control_id <> ''
+         AND (j.replay_of IS NULL
+             OR (j.state NOT IN ('rejected', 'error')
+                 AND EXISTS (SELECT 1 FROM journal o WHERE o.id = j.replay_of AND o.state IN ('rejected', 'error'))))),
     EXISTS (SELECT 1 FROM journal j
             WHERE j.control_id = w.control_id AND j.peer = w.peer AND j.state <> 'duplicate' AND j.control_id <> '')
 FROM wanted w;
@@ -19,17 +23,18 @@ SELECT authority, value, patient FROM alias WHERE value IN ({keys});
 
 -- name: lane_mates
 -- The patients themselves and everybody in their lanes.
-SELECT id, subject, lane, identifiers, fields, created_at, message, provisional, merged_pm, merged_emr, inactive_pm, inactive_emr
+SELECT id, subject, lane, identifiers, fields, created_at, message, provisional, merged_pm, merged_emr, inactive_pm, inactive_emr,
+    mark_pm, mark_emr
 FROM patient WHERE lane IN (SELECT lane FROM patient WHERE id IN ({keys}));
 
 -- name: appointments
 WITH wanted (reference, origin) AS (VALUES {keys})
 SELECT a.id, a.origin, a.filler, a.placer, a.subject, a.patient, a.start, a.starts_at, a.duration, a.status, a.status_raw,
-    a.resources, a.progress, a.message
+    a.resources, a.progress, a.message, a.mark_pm, a.mark_emr
 FROM wanted w JOIN appointment a ON a.filler = w.reference AND a.origin = w.origin AND a.filler <> ''
 UNION
 SELECT a.id, a.origin, a.filler, a.placer, a.subject, a.patient, a.start, a.starts_at, a.duration, a.status, a.status_raw,
-    a.resources, a.progress, a.message
+    a.resources, a.progress, a.message, a.mark_pm, a.mark_emr
 FROM wanted w JOIN appointment a ON a.placer = w.reference AND a.origin = w.origin AND a.placer <> '';
 
 -- name: charges
@@ -43,7 +48,8 @@ WHERE c.state IN ('held', 'sent');
 -- The last message of that peer about that subject (#86).
 WITH wanted (peer, subject) AS (VALUES {keys})
 SELECT w.peer, w.subject,
-    (SELECT max(j.id) FROM journal j WHERE j.subject = w.subject AND j.peer = w.peer AND j.state <> 'duplicate')
+    (SELECT max(j.id) FROM journal j WHERE j.subject = w.subject AND j.peer = w.peer AND j.state <> 'duplicate'
+         AND j.replay_of IS NULL)
 FROM wanted w;
 
 -- name: open_holds_by_key
@@ -63,7 +69,19 @@ SELECT h.id, h.message, h.key, h.blocks, h.reason, h.since, h.peer FROM hold h J
 WHERE h.closed_at IS NULL AND h.key >= 'appointment:' AND h.key < 'appointment;' AND j.subject IN ({keys});
 
 -- name: held
-SELECT id, peer, raw, start, "end", received_at FROM journal WHERE id IN ({keys});
+SELECT id, peer, raw, start, "end", received_at, spared FROM journal WHERE id IN ({keys});
+
+-- name: originals
+SELECT a.id, o.id, o.peer, o.event, o.decision_row, o.raw, o.start, o."end"
+FROM journal a JOIN journal o ON o.id = coalesce(a.replay_of, a.id) WHERE a.id IN ({keys});
+
+-- name: runs
+-- Every time that these messages were judged, and where copies went.
+SELECT j.id, j.id, j.state, (SELECT group_concat(DISTINCT d.destination) FROM delivery d WHERE d.message = j.id) FROM journal j
+WHERE j.id IN ({keys})
+UNION
+SELECT j.replay_of, j.id, j.state, (SELECT group_concat(DISTINCT d.destination) FROM delivery d WHERE d.message = j.id)
+FROM journal j WHERE j.replay_of IN ({keys}) ORDER BY 2;
 
 -- name: merges
 SELECT id, retired, survivor, pm_at, emr_at, state, message FROM merge WHERE retired IN ({keys})
@@ -77,7 +95,7 @@ FROM delivery d JOIN journal j ON j.id = d.message WHERE d.id IN ({keys});
 -- name: coming_appointments
 WITH wanted (subject, now) AS (VALUES {keys})
 SELECT a.id, a.origin, a.filler, a.placer, a.subject, a.patient, a.start, a.starts_at, a.duration, a.status, a.status_raw,
-    a.resources, a.progress, a.message
+    a.resources, a.progress, a.message, a.mark_pm, a.mark_emr
 FROM wanted w JOIN appointment a ON a.subject = w.subject WHERE a.starts_at > w.now;
 
 -- name: unanswered
@@ -95,8 +113,8 @@ SELECT d.body, j.raw, j.start, j."end" FROM delivery d JOIN journal j ON j.id = 
 
 -- name: insert_journal
 INSERT INTO journal (id, peer, connection, received_at, event, control_id, digest, state, ack_code, answer, decision_row, reason,
-    subject, repeats, raw, start, "end", detail)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+    subject, repeats, raw, start, "end", detail, replay_of, spared)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: update_journal
 -- NULL leaves a column as it is.
@@ -106,11 +124,12 @@ WHERE id = ?;
 
 -- name: upsert_patient
 INSERT INTO patient (id, subject, lane, identifiers, fields, created_at, message, provisional, merged_pm, merged_emr, inactive_pm,
-    inactive_emr)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    inactive_emr, mark_pm, mark_emr)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET lane = excluded.lane, identifiers = excluded.identifiers, fields = excluded.fields,
     message = excluded.message, provisional = excluded.provisional, merged_pm = excluded.merged_pm,
-    merged_emr = excluded.merged_emr, inactive_pm = excluded.inactive_pm, inactive_emr = excluded.inactive_emr;
+    merged_emr = excluded.merged_emr, inactive_pm = excluded.inactive_pm, inactive_emr = excluded.inactive_emr,
+    mark_pm = excluded.mark_pm, mark_emr = excluded.mark_emr;
 
 -- name: upsert_alias
 INSERT INTO alias (value, authority, type, patient) VALUES (?, ?, ?, ?)
@@ -118,12 +137,12 @@ ON CONFLICT (value, authority) DO UPDATE SET patient = excluded.patient, type = 
 
 -- name: upsert_appointment
 INSERT INTO appointment (id, origin, filler, placer, subject, patient, start, starts_at, duration, status, status_raw, resources,
-    progress, message)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    progress, message, mark_pm, mark_emr)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET filler = excluded.filler, placer = excluded.placer, subject = excluded.subject,
     patient = excluded.patient, start = excluded.start, starts_at = excluded.starts_at, duration = excluded.duration,
     status = excluded.status, status_raw = excluded.status_raw, resources = excluded.resources, progress = excluded.progress,
-    message = excluded.message;
+    message = excluded.message, mark_pm = excluded.mark_pm, mark_emr = excluded.mark_emr;
 
 -- name: insert_charge
 INSERT INTO charge (id, message, line, subject, transaction_id, kind, date, procedure, modifiers, units, diagnoses, amount, visit,
@@ -141,7 +160,7 @@ UPDATE charge SET state = 'cancelled', delivery = NULL WHERE message = ? AND sta
 INSERT INTO hold (id, message, key, blocks, reason, since, peer) VALUES (?, ?, ?, ?, ?, ?, ?);
 
 -- name: close_hold
-UPDATE hold SET closed_at = ?, closed_how = ?, closed_by = ?, closed_reason = ? WHERE id = ?;
+UPDATE hold SET closed_at = ?, closed_how = ?, closed_by = ?, closed_reason = ?, closed_by_message = ? WHERE id = ?;
 
 -- name: insert_delivery
 INSERT INTO delivery (id, destination, lane, stream, message, control_id, state, body, created_at)

@@ -2,7 +2,7 @@
 
 -- name: messages
 -- head: the first bytes of the member, enough to see whom it names; `raw` itself may be a megabyte.
-SELECT id, peer, received_at, event, control_id, state, ack_code, decision_row, reason, subject, repeats,
+SELECT id, peer, received_at, event, control_id, state, ack_code, decision_row, reason, subject, repeats, replay_of,
     substr(raw, start + 1, min("end" - start, 16384)) AS head
 FROM journal {where} ORDER BY id DESC LIMIT ?;
 
@@ -13,9 +13,14 @@ FROM journal {where} ORDER BY id DESC LIMIT ?;
 AND id >= (SELECT min(id) FROM journal WHERE control_id = ? AND control_id <> '' AND state <> 'duplicate')
 
 -- name: message
-SELECT id, peer, received_at, event, control_id, state, ack_code, decision_row, reason, subject, repeats,
+SELECT id, peer, received_at, event, control_id, state, ack_code, decision_row, reason, subject, repeats, replay_of,
     connection, raw, start, "end", answer, detail
 FROM journal WHERE id = ?;
+
+-- name: again
+SELECT id, received_at, state, replay_of FROM journal WHERE repeats = ?
+UNION ALL
+SELECT id, received_at, state, replay_of FROM journal WHERE replay_of = ? ORDER BY id LIMIT ?;
 
 -- name: heads
 SELECT id, peer, substr(raw, start + 1, min("end" - start, 16384)) AS head FROM journal WHERE id IN ({keys});
@@ -57,10 +62,10 @@ SELECT id, retired, survivor, pm_at, emr_at, state, message FROM merge {where} O
 SELECT id, message, key, blocks, reason, since, peer FROM hold {where} ORDER BY id DESC LIMIT ?;
 
 -- name: hold
-SELECT id, message, key, blocks, reason, since, peer, closed_at, closed_how, closed_by, closed_reason FROM hold WHERE id = ?;
+SELECT id, message, key, blocks, reason, since, peer, closed_at, closed_how, closed_by, closed_reason, closed_by_message FROM hold WHERE id = ?;
 
 -- name: custody
-SELECT id, message, key, blocks, reason, since, peer, closed_at, closed_how, closed_by, closed_reason FROM hold
+SELECT id, message, key, blocks, reason, since, peer, closed_at, closed_how, closed_by, closed_reason, closed_by_message FROM hold
 WHERE message = ? ORDER BY id;
 
 -- name: drift
