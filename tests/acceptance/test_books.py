@@ -358,3 +358,18 @@ async def test_row_56_a_profile_names_more_events_and_the_place_of_the_user(open
     assert (practice.decided("X1"), practice.decided("X2")[1]) == (("rejected", "#56"), "#80")
     (one,) = (await get(practice, "/superbills"))["items"]
     assert (one["user"], one["place"], one["events"]) == ("NURSE", "ZSB-2", ["ZSB^Z01"])
+
+
+async def test_what_is_judged_again_counts_once_and_the_day_adds_up(opened: Opening) -> None:
+    practice = await registered(opened)
+    broken = dft("D1", [Fee("T-5", amount="30.00"), Fee("T-6", amount="x")])
+    assert (await practice.send("emr", broken)).code == "AE"
+    await practice.accepted("emr", dft("D2", [Fee("T-7", amount="7.00")]))
+    await settled(practice)
+    for control_id in ("D1", "D1", "D2"):
+        number = practice.rows("SELECT id FROM journal WHERE control_id = ? AND replay_of IS NULL", control_id)[0]["id"]
+        await post(practice, f"/messages/{number}/replay", {"reason": "the code table was mended"})
+    report = await get(practice, "/reconciliation")
+    assert report["adds_up"], report["does_not_add_up"]
+    assert sums(report) == {"received": (3, "37.00"), "accepted": (1, "7.00"), "rejected": (2, "30.00")}
+    assert report["messages"]["received"] == 2 + len(practice.rows("SELECT 1 FROM journal WHERE event LIKE 'ADT%'"))

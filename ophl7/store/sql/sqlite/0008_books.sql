@@ -1,9 +1,6 @@
 -- The books. A day is found by its times of receipt: they ascend, so this index grows at its end and costs no page of its own.
 CREATE INDEX journal_received ON journal (received_at);
 
--- What was refused and came again counts once (#84b). Few rows: copies of what was taken are not among them.
-CREATE INDEX journal_again ON journal (repeats) WHERE repeats IS NOT NULL AND state <> 'duplicate';
-
 -- Claims and superbills that were refused (#56).
 CREATE INDEX journal_superbill ON journal (id) WHERE decision_row = '#56';
 

@@ -1,16 +1,24 @@
 -- Named statements of the books (charges of a day, what is current, who sends superbills). {keys} becomes as many places as keys.
 
 -- name: day_messages
--- What came: by state, and whether it came again later and is counted there (#84b). Copies have their own state.
+-- What came: by state, and whether it came again later, or was judged again without having had an effect, and is counted there
+-- (#84b). Copies have their own state. A run of what had an effect before is no message that came.
 SELECT state, again, count(*) AS messages FROM (
-    SELECT j.state, EXISTS (SELECT 1 FROM journal r WHERE r.repeats = j.id AND r.state <> 'duplicate') AS again
+    SELECT j.state, (EXISTS (SELECT 1 FROM journal r WHERE r.repeats = j.id AND r.state <> 'duplicate')
+        OR (j.state IN ('rejected', 'ignored', 'error')
+            AND EXISTS (SELECT 1 FROM journal r WHERE r.replay_of = coalesce(j.replay_of, j.id) AND r.id > j.id))) AS again
     FROM journal j WHERE j.received_at >= ? AND j.received_at < ?
+    AND (j.replay_of IS NULL OR NOT EXISTS (
+        SELECT 1 FROM journal o WHERE (o.id = j.replay_of OR o.replay_of = j.replay_of) AND o.id < j.id
+        AND o.state NOT IN ('rejected', 'ignored', 'error')))
 ) GROUP BY state, again;
 
 -- name: day_dfts
 -- One statement, one look: a message and its charges as they stand at the same moment.
 SELECT j.id, j.peer, j.received_at, j.state, j.decision_row, substr(j.raw, j.start + 1, j."end" - j.start) AS raw, j.detail,
-    EXISTS (SELECT 1 FROM journal r WHERE r.repeats = j.id AND r.state <> 'duplicate') AS again,
+    (EXISTS (SELECT 1 FROM journal r WHERE r.repeats = j.id AND r.state <> 'duplicate')
+        OR (j.state IN ('rejected', 'ignored', 'error')
+            AND EXISTS (SELECT 1 FROM journal r WHERE r.replay_of = coalesce(j.replay_of, j.id) AND r.id > j.id))) AS again,
     EXISTS (SELECT 1 FROM hold h WHERE h.message = j.id) AS waited,
     EXISTS (SELECT 1 FROM hold h WHERE h.message = j.id AND h.closed_how = 'discarded') AS discarded,
     (SELECT json_group_array(json_array(c.id, c.line, c.state, c.amount, c.delivery, d.state, d.message,
@@ -101,7 +109,9 @@ ORDER BY a.id DESC LIMIT ?;
 SELECT j.id, j.peer, j.received_at, j.event, substr(j.raw, j.start + 1, j."end" - j.start) AS raw
 FROM journal j
 WHERE j.decision_row = '#56' AND j.id > ?
-    AND NOT EXISTS (SELECT 1 FROM journal r WHERE r.repeats = j.id AND r.state <> 'duplicate')
+    AND NOT (EXISTS (SELECT 1 FROM journal r WHERE r.repeats = j.id AND r.state <> 'duplicate')
+        OR (j.state IN ('rejected', 'ignored', 'error')
+            AND EXISTS (SELECT 1 FROM journal r WHERE r.replay_of = coalesce(j.replay_of, j.id) AND r.id > j.id)))
 ORDER BY j.id LIMIT ?;
 
 -- name: roll_ups
