@@ -6,6 +6,7 @@ import asyncio
 from functools import partial
 
 from ophl7.engine.acts import Act, Done, NotDone
+from ophl7.engine.code_entries import CodeEntries, Entered, Entry
 from ophl7.engine.dispatching import DeliveryAct, Dispatch, Dispatched, LinkAct, NotDispatched
 from ophl7.engine.intake import Engine
 from ophl7.engine.people import People
@@ -22,12 +23,13 @@ _ACT_SECONDS = 10.0  # a decision may let many messages go on
 class Orders:
     """Everything that a person does is on disk, with its audit row, before he is told that it was done."""
 
-    def __init__(self, engine: Engine, people: People, dispatch: Dispatch, clock: Clock, log: Log) -> None:
+    def __init__(self, engine: Engine, people: People, dispatch: Dispatch, codes: CodeEntries, clock: Clock, log: Log) -> None:
         self._engine = engine
         self._people = people
         self._dispatch = dispatch
         self._clock = clock
         self._log = log
+        self._codes = codes
 
     async def audit(self, actor: str, action: str, target: str, reason: str) -> None:
         """Writes who did what; durable when it returns. Raises StoreAway when it cannot be written now."""
@@ -71,3 +73,15 @@ class Orders:
         """Pauses or resumes a link; durable when it returns. When, in seconds since the epoch. Raises as `act`."""
         async with asyncio.timeout(_ACT_SECONDS):
             return await self._engine.perform(partial(self._dispatch.switch, act=act))
+
+    async def enter_code(self, entry: Entry) -> Entered | NotDone:
+        """Carries out what a person said of a code; durable, with all that it released, when it returns.
+
+        Raises StoreAway and StoreRefused, nothing was changed then; TimeoutError, it may or may not happen.
+        """
+        async with asyncio.timeout(_ACT_SECONDS):
+            done = await self._engine.perform(partial(self._codes.carry_out, entry=entry))
+        if isinstance(done, Entered):  # neither the code nor who and why: the audit has them
+            kind = "taken_back" if entry.to is None else "entered"
+            self._log.info("code_mapped", peer=entry.peer, kind=kind, count=done.released)
+        return done

@@ -43,6 +43,7 @@ class Keys:
     open_for: (subject, now), for what is open about a patient: appointments that begin later, charges without an answer.
     blocks: objects whose later messages wait behind a hold (domain.verdicts.Condition).
     entries: charges that a biller wants to roll up; roll_ups: notes about that.
+    maps: (peer, table, code), for what people have said that these codes are called in the other system.
     """
 
     controls: set[tuple[str, str, bytes]] = field(default_factory=set)
@@ -59,6 +60,7 @@ class Keys:
     blocks: set[str] = field(default_factory=set)
     entries: set[int] = field(default_factory=set)
     roll_ups: set[int] = field(default_factory=set)
+    maps: set[tuple[Side, str, str]] = field(default_factory=set)
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__slots__)
@@ -155,6 +157,7 @@ class State:
     entries: dict[int, Entry | None] = field(default_factory=dict)
     roll_ups: dict[int, RollUp | None] = field(default_factory=dict)
     last_roll_up: int = 0  # the last number that was given; told with entries
+    maps: dict[tuple[Side, str, str], str | None] = field(default_factory=dict)  # None: no person has entered it
 
 
 def claim(state: State, appointment: Appointment) -> None:
@@ -308,6 +311,28 @@ class AuditRow:
     reason: str
 
 
+class CodeEntry(NamedTuple):
+    """A person's entry in a code table, over the profile's. to: None takes it back. by, reason: who and why."""
+
+    peer: Side
+    table: str
+    code: str
+    to: str | None
+    by: str
+    at: float
+    reason: str
+
+
+class CodeSeen(NamedTuple):
+    """A code without an entry, in a message that came: a task (#36)."""
+
+    peer: Side
+    table: str
+    code: str
+    message: int
+    at: float
+
+
 @dataclass(slots=True)
 class Rows:
     """Everything that one commit writes. Lists are in order; dictionaries hold the last value of each row.
@@ -339,6 +364,8 @@ class Rows:
     lists: list[ListProgress] = field(default_factory=list)
     list_refusals: list[ListRefusal] = field(default_factory=list)
     roll_ups: dict[int, RollUp] = field(default_factory=dict)
+    codes: list[CodeEntry] = field(default_factory=list)
+    codes_seen: list[CodeSeen] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__slots__)

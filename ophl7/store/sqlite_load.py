@@ -9,7 +9,7 @@ from typing import Any
 from ophl7.domain.charge import counting
 from ophl7.domain.identifiers import Identifier, subject_of
 from ophl7.domain.merge import Merge
-from ophl7.domain.patient import Patient
+from ophl7.domain.patient import Patient, Side
 from ophl7.engine.storage import HeldMessage, HoldRow, Keys, QueuedBytes, Seen, State, claim, was_taken
 from ophl7.store.rows import appointment_from, charge_from, patient_from
 from ophl7.store.sqlite_roll_ups import load_roll_ups
@@ -51,6 +51,7 @@ class Loader:
             self._queued(keys.queued, state)
         if keys.open_for:
             self._open_for(keys.open_for, state)
+        self._maps(keys.maps, state)
         if keys.held:
             self._held(keys.held, state)
         load_roll_ups(self._connection, keys, state)
@@ -183,6 +184,11 @@ class Loader:
             state.appointment_rows[found.id] = found
         for subject, charges in self._rows("unanswered", subjects):
             state.unanswered[subject] = charges
+
+    def _maps(self, codes: Collection[tuple[Side, str, str]], state: State) -> None:
+        state.maps.update(dict.fromkeys(codes))
+        for peer, table, code, to in self._rows("code_entries", codes, 3):
+            state.maps[peer, table, code] = to
 
     def _held(self, messages: Collection[int], state: State) -> None:
         for number, peer, raw, start, end, received_at in self._rows("held", messages):

@@ -20,9 +20,8 @@ ACT = Act("discard", 1, 2, "SECRETACTOR", "SECRETREASON")
 async def waiting(desk: Desk) -> Orders:
     """Message 2 waits under hold 1."""
     await desk.send("pm", adt("P1"), adt("P2", "A08", name="Rivers^Bea", born="20180101"))
-    return Orders(
-        desk.engine, desk.people, Dispatch(lambda _number: None, desk.clock.now), desk.clock, make_log("info", "json")
-    )
+    dispatch = Dispatch(lambda _number: None, desk.clock.now)
+    return Orders(desk.engine, desk.people, dispatch, desk.codes, desk.clock, make_log("info", "json"))
 
 
 async def test_a_decision_is_logged_without_who_and_why(capsys: pytest.CaptureFixture[str]) -> None:

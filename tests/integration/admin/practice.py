@@ -20,13 +20,17 @@ from ophl7.domain.charge import Charge, ChargeState
 from ophl7.domain.identifiers import Identifier, subject_of, subject_of_block
 from ophl7.domain.merge import Merge, MergeState
 from ophl7.domain.patient import Patient, Side
+from ophl7.domain.profile import CodeTable, Profile
 from ophl7.engine.acts import Act, Done, NotDone
+from ophl7.engine.code_entries import Entered, Entry
 from ophl7.engine.dispatching import DeliveryAct, Dispatched, LinkAct, NotDispatched
 from ophl7.engine.roll_ups import NoteRollUp, NotNoted, RollUp, TakeBack
 from ophl7.engine.storage import (
     AuditRow,
     ClosedHold,
     ClosedHow,
+    CodeEntry,
+    CodeSeen,
     DeliveryMark,
     DeliveryRow,
     DeliveryState,
@@ -40,7 +44,10 @@ from ophl7.store.reader import SqliteReader
 from ophl7.store.sqlite import SqliteStore
 from ophl7.store.sqlite_books import SqliteBooks
 
+_SIDES: tuple[Side, Side] = ("pm", "emr")
 TOKEN = "a-token-for-tests"
+MAPPED: dict[Side, Profile] = {side: Profile(maps={"provider": CodeTable(("FT1-20",), {"JHS": "102"})}) for side in _SIDES}
+WHY = {"reason": "the mother was called"}
 ZONE = ZoneInfo("America/New_York")
 NOON = 1_795_453_200.0  # 2026-11-23T12:00:00-05:00
 
@@ -201,6 +208,13 @@ class Practice:
         self.rows.holds.append(HoldRow(number, message, key, "record:1", "the patient is not known", NOON, peer))
         return number
 
+    def code(self, code: str, to: str | None = None) -> None:
+        """A person's entry for a code of the EMR's, or one that came without an entry."""
+        if to is None:
+            self.rows.codes_seen.append(CodeSeen("emr", "provider", code, 1, NOON))
+        else:
+            self.rows.codes.append(CodeEntry("emr", "provider", code, to, "api 127.0.0.1", NOON, "they share a desk"))
+
     def close_hold(self, number: int, how: ClosedHow, by: str | None, reason: str | None) -> None:
         self.rows.closed_holds.append(ClosedHold(number, NOON + 60, how, by, reason))
 
@@ -236,6 +250,7 @@ class Practice:
 
 LINK: Mapping[str, Any] = {
     "peer": "pm",
+    "profile": {"name": "generic", "product": None, "source": None, "verified": False},
     "listener": {"address": "127.0.0.1:2575", "connections": 1, "tls": True},
     "destination": {
         "url": "mllp://127.0.0.1:6661",
@@ -266,6 +281,9 @@ class Desk:
     noted: list[NoteRollUp | TakeBack] = field(default_factory=list)
     roll_up: RollUp | NotNoted = field(default_factory=lambda: RollUp(1, NOON, "api 127.0.0.1", "C-1", "", (1, 2)))
     now: float = NOON + 3600
+    entries: list[Entry] = field(default_factory=list)
+    entered: Entered | NotDone | Exception = field(default_factory=lambda: Entered(NOON + 60, 3))
+    profiles: dict[Side, Profile] = field(default_factory=lambda: dict(MAPPED))
     ready: tuple[int, dict[str, Any]] = (200, {"ready": True, "checks": {"store": {"ok": True, "reason": None}}})
 
     async def audit(self, actor: str, action: str, target: str, reason: str) -> None:
@@ -289,6 +307,12 @@ class Desk:
             raise self.dispatched
         return NOON + 60
 
+    async def enter_code(self, entry: Entry) -> Entered | NotDone:
+        self.entries.append(entry)
+        if isinstance(self.entered, Exception):
+            raise self.entered
+        return self.entered
+
     def face(self) -> Face:
         return Face(
             reads=self.reads,
@@ -302,6 +326,8 @@ class Desk:
             act=self.act,
             dispatch=self.dispatch,
             switch=self.switch,
+            enter_code=self.enter_code,
+            profiles=self.profiles,
             routes=lambda: [{"event": "ADT^A08", "handlers": ["patient"]}],
             plugins=lambda: [{"name": "patient_authority"}],
             zone=ZONE,
@@ -359,3 +385,12 @@ def books(desk: Desk) -> Books:
         encodings={"pm": None, "emr": None},
         user_fields={"pm": "", "emr": ""},
     )
+
+
+def body_for(path: str) -> dict[str, Any]:
+    """What a POST to this path takes."""
+    if path.endswith("/roll-ups"):
+        return {"claim": "C-1", "charges": [1]}
+    if path.endswith("/maps"):
+        return {"peer": "emr", "table": "provider", "code": "DRS", "to": "101", **WHY}
+    return {"to": "101", **WHY} if path.endswith("/map") else dict(WHY)
