@@ -10,8 +10,9 @@ from ophl7.domain.coding import mapping_key
 from ophl7.domain.patient import Side
 from ophl7.domain.policy import Policy
 from ophl7.engine.acts import NotDone
+from ophl7.engine.code_rows import CodeEntry
 from ophl7.engine.custody import Custody
-from ophl7.engine.storage import AuditRow, CodeEntry, Keys, MessageState
+from ophl7.engine.storage import AuditRow, Keys, MessageState
 from ophl7.engine.unit_of_work import UnitOfWork
 
 

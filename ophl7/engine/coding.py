@@ -14,8 +14,9 @@ from ophl7.domain.patient import Side, other_side
 from ophl7.domain.policy import Policy
 from ophl7.domain.profile import AS_RECEIVED, Outbound
 from ophl7.domain.verdicts import Outcome
+from ophl7.engine.code_rows import CodeSeen
 from ophl7.engine.ruling import Ruling
-from ophl7.engine.storage import CodeSeen, Keys
+from ophl7.engine.storage import Keys
 from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.hl7v2.message import Message
 from ophl7.hl7v2.rewrite import DropSegment, Edit

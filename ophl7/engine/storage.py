@@ -20,6 +20,7 @@ from ophl7.domain.charge import Charge, ChargeState
 from ophl7.domain.identifiers import Identifier
 from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient, Side
+from ophl7.engine.code_rows import CodeEntry, CodeSeen
 from ophl7.engine.lists import ListProgress, ListRefusal
 from ophl7.engine.roll_ups import Entry, RollUp
 from ophl7.hl7v2.ack import POSITIVE
@@ -309,28 +310,6 @@ class AuditRow:
     action: str
     target: str
     reason: str
-
-
-class CodeEntry(NamedTuple):
-    """A person's entry in a code table, over the profile's. to: None takes it back. by, reason: who and why."""
-
-    peer: Side
-    table: str
-    code: str
-    to: str | None
-    by: str
-    at: float
-    reason: str
-
-
-class CodeSeen(NamedTuple):
-    """A code without an entry, in a message that came: a task (#36)."""
-
-    peer: Side
-    table: str
-    code: str
-    message: int
-    at: float
 
 
 @dataclass(slots=True)

@@ -16,13 +16,13 @@ from ophl7.domain.charge import Charge, ChargeLine, counting
 from ophl7.domain.identifiers import Identifier, subject_of
 from ophl7.domain.merge import Merge, survivor_on
 from ophl7.domain.patient import Patient, Side
+from ophl7.engine.code_rows import CodeEntry
 from ophl7.engine.ids import Ids
 from ophl7.engine.roll_ups import RollUp
 from ophl7.engine.storage import (
     ChargeUpdate,
     ClosedHold,
     ClosedHow,
-    CodeEntry,
     HeldMessage,
     HoldRow,
     Keys,

@@ -10,12 +10,12 @@ from ophl7.domain.charge import Charge, counting
 from ophl7.domain.identifiers import Identifier, subject_of
 from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient, Side
+from ophl7.engine.code_rows import CodeEntry
 from ophl7.engine.lists import ListProgress, ListRefusal
 from ophl7.engine.roll_ups import Entry, RollUp
 from ophl7.engine.storage import (
     AuditRow,
     ClosedHold,
-    CodeEntry,
     Counters,
     DeliveryMark,
     DeliveryRow,

@@ -23,14 +23,13 @@ from ophl7.domain.patient import Patient, Side
 from ophl7.domain.profile import CodeTable, Profile
 from ophl7.engine.acts import Act, Done, NotDone
 from ophl7.engine.code_entries import Entered, Entry
+from ophl7.engine.code_rows import CodeEntry, CodeSeen
 from ophl7.engine.dispatching import DeliveryAct, Dispatched, LinkAct, NotDispatched
 from ophl7.engine.roll_ups import NoteRollUp, NotNoted, RollUp, TakeBack
 from ophl7.engine.storage import (
     AuditRow,
     ClosedHold,
     ClosedHow,
-    CodeEntry,
-    CodeSeen,
     DeliveryMark,
     DeliveryRow,
     DeliveryState,

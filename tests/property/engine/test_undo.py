@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from ophl7.domain.identifiers import subject_of
 from ophl7.engine import unit_of_work
+from ophl7.engine.code_rows import CodeEntry, CodeSeen
 from ophl7.engine.ids import Ids
-from ophl7.engine.storage import CodeEntry, CodeSeen, Counters, DriftRow, HeldMessage, Keys, Rows, Seen
+from ophl7.engine.storage import Counters, DriftRow, HeldMessage, Keys, Rows, Seen
 from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.store.memory import MemoryStore
 from tests.unit.store.records import appointment, charge, drift, hold, ident, journal, patient, registered

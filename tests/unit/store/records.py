@@ -8,8 +8,8 @@ from ophl7.domain.appointment import Appointment, Progress, Resource
 from ophl7.domain.charge import Charge
 from ophl7.domain.identifiers import Identifier, subject_of
 from ophl7.domain.patient import Patient
+from ophl7.engine.code_rows import CodeEntry
 from ophl7.engine.storage import (
-    CodeEntry,
     DeliveryMark,
     DeliveryRow,
     DriftRow,
