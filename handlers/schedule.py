@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ophl7.kit import (
     Appointment,
     Change,
@@ -10,11 +12,13 @@ from ophl7.kit import (
     Handlers,
     Location,
     Reject,
+    Resource,
     Segment,
     SetActive,
     SetAppointment,
     differences,
     read_booking,
+    table_of,
 )
 
 handlers = Handlers("schedule")
@@ -50,7 +54,7 @@ async def book(_msh: Segment, ctx: Context) -> list[Change]:
             known = found
     differing = frozenset({"unknown"})
     if known is not None:
-        differing = differences(known, booking, _number(ctx, known), ctx.policy.zone)
+        differing = differences(await _as_told(ctx, known), booking, _number(ctx, known), ctx.policy.zone)
     changes: list[Change] = []
     if about_patient and ctx.introduces is not None and ctx.owns_schedule:
         changes.append(ctx.introduces)  # a booking that says who it is for needs no registration before it (#30)
@@ -60,6 +64,19 @@ async def book(_msh: Segment, ctx: Context) -> list[Change]:
     if ctx.owns_schedule:
         changes.append(Deliver(ctx.other, "record"))
     return changes
+
+
+async def _as_told(ctx: Context, known: Appointment) -> Appointment:
+    """The appointment as the other system was told of it: its echo names the resources by its own codes (#37)."""
+    tables = ctx.policy.peers[known.origin].profile.maps
+    if known.origin == ctx.peer or not tables:
+        return known
+    told: list[Resource] = []
+    for resource in known.resources:
+        table = table_of(tables, f"{resource.kind}-3")
+        code = await ctx.translated(table, resource.id, known.origin) if table is not None else None
+        told.append(resource if code is None else replace(resource, id=code))
+    return replace(known, resources=tuple(told))
 
 
 def _inactive(ctx: Context) -> bool:

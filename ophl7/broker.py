@@ -20,6 +20,7 @@ from ophl7.book_orders import books_of
 from ophl7.certificates import CertificateWatch, PeerTls, read_tls
 from ophl7.clock import SystemClock
 from ophl7.domain.patient import Side
+from ophl7.engine.code_entries import CodeEntries
 from ophl7.engine.custody import Custody
 from ophl7.engine.deciding import Decider, Decision
 from ophl7.engine.dispatching import Dispatch
@@ -120,6 +121,7 @@ class Broker:
         self._dispatch: Dispatch
         self._replays: Replays
         self._explainer: Explainer
+        self._codes: CodeEntries
         self._web: HttpServer | None = None
 
     # -- start --------------------------------------------------------------------------------------------------------
@@ -152,7 +154,9 @@ class Broker:
         judge = Judge(self.router, self.policy, runner)
         self._explainer = Explainer(self.store, self.router, self.policy, runner, judge.clocks, self.clock.now)
         decider = Decider(judge, self.policy, self.clock.now, outlets.freeze)
-        self._people = People(Custody(judge, self.policy, outlets.freeze), self.policy, self.clock.now)
+        custody = Custody(judge, self.policy, outlets.freeze)
+        self._people = People(custody, self.policy, self.clock.now)
+        self._codes = CodeEntries(custody, self.policy, self.clock.now)
         self._dispatch = Dispatch(outlets.stop, self.clock.now)
         self._replays = Replays(decider, self.policy, self.clock.now)
         teller = EngineTeller(self.log, self.metrics.counters, self.alarms, self._watch_failures)
@@ -220,7 +224,9 @@ class Broker:
         self._stack.push_async_callback(reader.close)
         explicit = settings.api_token
         self.token = explicit.get_secret_value() if explicit is not None else secrets.token_urlsafe(24)
-        orders = Orders(self.engine, self._people, self._dispatch, self._replays, self._explainer, self.clock, self.log)
+        orders = Orders(
+            self.engine, self._people, self._dispatch, self._replays, self._explainer, self._codes, self.clock, self.log
+        )
         face = Face(
             reads=reader,
             token=self.token,
@@ -235,6 +241,8 @@ class Broker:
             switch=orders.switch,
             replay=orders.replay,
             explain=orders.explain,
+            enter_code=orders.enter_code,
+            profiles={side: self.policy.peers[side].profile for side in SIDES},
             routes=self._routes,
             plugins=self._plugins,
             zone=self.policy.zone,

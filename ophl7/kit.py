@@ -45,9 +45,11 @@ from ophl7.domain.changes import (
     SetActive,
     SetAppointment,
     SetField,
+    Translate,
     UpdatePatient,
 )
 from ophl7.domain.charge import CREDIT, PAYMENT_TYPES, Charge, ChargeLine, faults, read_charge, usable_ids
+from ophl7.domain.coding import mapping_key, table_of
 from ophl7.domain.identifiers import Identifier, NamedPatient, deletes_key
 from ophl7.domain.introduction import introduction
 from ophl7.domain.merge import MERGE_TRIGGERS, MergePair, read_merges
@@ -107,6 +109,7 @@ __all__ = [
     "SetField",
     "Side",
     "Status",
+    "Translate",
     "UpdatePatient",
     "Value",
     "Verdict",
@@ -117,6 +120,7 @@ __all__ = [
     "differences",
     "faults",
     "hold",
+    "mapping_key",
     "may_write",
     "other_side",
     "owner_of",
@@ -127,6 +131,7 @@ __all__ = [
     "read_merges",
     "reject",
     "strip",
+    "table_of",
     "usable_ids",
 ]
 
@@ -177,6 +182,9 @@ class View(Protocol):
 
     def open_business(self, subject: int, now: float) -> str:
         """What is still open about a patient, "" for nothing."""
+
+    def entered(self, peer: Side, table: str, code: str) -> str | None:
+        """What a person has said that a code of this peer's is called in the other system."""
 
 
 @coroutine
@@ -286,6 +294,23 @@ class Context:
         except LookupError:
             await _load(Read("appointment", (origin, reference)))
             return self._view.appointment(origin, reference)
+
+    async def translated(self, table: str, code: str, peer: Side | None = None) -> str | None:
+        """What a code of the sender's (or of `peer`'s) is called in the other system by now.
+
+        A person's entry, else the profile's. None where nobody has said, and where the profile has no such table: then the code
+        is passed on as it is.
+        """
+        side = self.peer if peer is None else peer
+        known = self.policy.peers[side].profile.maps.get(table)
+        if known is None:
+            return None
+        try:
+            entered = self._view.entered(side, table, code)
+        except LookupError:
+            await _load(Read("map", (side, table, code)))
+            entered = self._view.entered(side, table, code)
+        return entered if entered is not None else known.codes.get(code)
 
     async def charge(self, line: ChargeLine) -> Charge | None:
         """The charge of this message's patient with the FT1-2 of `line` (decisions 5: EMR, patient lane, FT1-2).

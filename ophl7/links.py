@@ -30,6 +30,12 @@ def describe_links(
                     "connections": listener.connections if listener is not None else 0,
                     "tls": settings.peer(side).tls_cert is not None,
                 },
+                "profile": {
+                    "name": settings.peer(side).profile.name,
+                    "product": settings.peer(side).profile.about.product or None,
+                    "source": settings.peer(side).profile.about.source or None,
+                    "verified": settings.peer(side).profile.about.verified,
+                },
                 "destination": {
                     "url": str(url) if url is not None else None,
                     "state": status.state,

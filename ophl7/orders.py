@@ -7,6 +7,7 @@ from functools import partial
 
 from ophl7.domain.patient import Side
 from ophl7.engine.acts import Act, Done, NotDone, Replayed, Replaying
+from ophl7.engine.code_entries import CodeEntries, Entered, Entry
 from ophl7.engine.dispatching import DeliveryAct, Dispatch, Dispatched, LinkAct, NotDispatched
 from ophl7.engine.explaining import Explained, Explainer
 from ophl7.engine.intake import Engine
@@ -32,6 +33,7 @@ class Orders:
         dispatch: Dispatch,
         replays: Replays,
         explainer: Explainer,
+        codes: CodeEntries,
         clock: Clock,
         log: Log,
     ) -> None:
@@ -42,6 +44,7 @@ class Orders:
         self._explainer = explainer
         self._clock = clock
         self._log = log
+        self._codes = codes
 
     async def audit(self, actor: str, action: str, target: str, reason: str) -> None:
         """Writes who did what; durable when it returns. Raises StoreAway when it cannot be written now."""
@@ -108,3 +111,15 @@ class Orders:
         """Pauses or resumes a link; durable when it returns. When, in seconds since the epoch. Raises as `act`."""
         async with asyncio.timeout(_ACT_SECONDS):
             return await self._engine.perform(partial(self._dispatch.switch, act=act))
+
+    async def enter_code(self, entry: Entry) -> Entered | NotDone:
+        """Carries out what a person said of a code; durable, with all that it released, when it returns.
+
+        Raises StoreAway and StoreRefused, nothing was changed then; TimeoutError, it may or may not happen.
+        """
+        async with asyncio.timeout(_ACT_SECONDS):
+            done = await self._engine.perform(partial(self._codes.carry_out, entry=entry))
+        if isinstance(done, Entered):  # neither the code nor who and why: the audit has them
+            kind = "taken_back" if entry.to is None else "entered"
+            self._log.info("code_mapped", peer=entry.peer, kind=kind, count=done.released)
+        return done

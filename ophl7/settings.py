@@ -151,6 +151,17 @@ class PeerSettings(BaseModel):
         "resend", "silence: resend (same bytes, same MSH-10), or review: a person decides whether it has arrived"
     )
 
+    @field_validator("names")
+    @classmethod
+    def _strict_profiles_need_names(cls, names: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - a validator hands on what it got
+        profile = info.data.get("profile")
+        if profile is not None and profile.messages.strict and not names:  # else nobody or everybody would be refused (#83)
+            raise ValueError(
+                f"the profile {profile.name} refuses other names than the link's (messages.strict), and none are named; "
+                "say what this peer writes into MSH-3, or leave strict out of the profile"
+            )
+        return names
+
     @field_validator("tls_key", "tls_ca", "tls_client_auth")
     @classmethod
     def _tls_fits_together(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - a validator hands on what it got

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from ophl7.admin import dispatching, explained, holds, merges, messages, people, queues, replays
+from ophl7.admin import dispatching, explained, holds, maps, merges, messages, people, queues, replays
 from ophl7.admin.api_books import BOOK_CALLS
 from ophl7.admin.bodies import LONGEST_REASON
 from ophl7.admin.calls import Asked, Call, Deed, Inquiry, Listing, Parameter, Single
@@ -209,6 +209,34 @@ _DECIDED: Mapping[str, Any] = {
     "released": _NUMBER,
 }
 
+_CODE: Mapping[str, Any] = {"type": "string", "minLength": 1, "maxLength": maps.LONGEST_CODE}
+
+_ENTRY: Mapping[str, Any] = {"peer": _PEER, "table": _TEXT, "code": _TEXT, "to": _MAYBE}
+
+_MAP: Mapping[str, Any] = {
+    **_ENTRY,
+    "origin": _enum(*maps.ORIGINS),
+    "of_profile": _MAYBE,
+    "used": {"type": "boolean"},
+    "by": _MAYBE,
+    "at": _MAYBE_TIME,
+    "reason": _MAYBE,
+}
+
+_MAP_TASK: Mapping[str, Any] = {
+    "id": _NUMBER,
+    "peer": _PEER,
+    "table": _TEXT,
+    "code": _TEXT,
+    "first_message": _NUMBER,
+    "last_message": _NUMBER,
+    "first_at": _TIME,
+    "last_at": _TIME,
+    "count": _NUMBER,
+}
+
+_WHOSE_CODES = (Parameter("peer", "whose codes", messages.PEERS), Parameter("table", "the name of a table"))
+
 _WHY: Mapping[str, Any] = {"reason": {"type": "string", "minLength": 1, "maxLength": LONGEST_REASON}}
 
 _DRIFT: Mapping[str, Any] = {
@@ -240,6 +268,7 @@ _DELIVERY: Mapping[str, Any] = {
 
 _LINK: Mapping[str, Any] = {
     "peer": _PEER,
+    "profile": _object(name=_TEXT, product=_MAYBE, source=_MAYBE, verified={"type": "boolean"}),
     "listener": _object(address=_MAYBE, connections=_NUMBER, tls={"type": "boolean"}),
     "destination": _object(
         url=_MAYBE,
@@ -354,6 +383,37 @@ CALLS: tuple[Call, ...] = (
         "Lets the message of this hold go without effect, its charges cancelled; audited with the reason",
         _WHY,
         _DECIDED,
+    ),
+    Deed(
+        "/holds/{id}/map",
+        maps.map_hold,
+        "Says what the code is called that this hold waits for; all that waited for just it goes on, in the same commit; "
+        "audited with the reason",
+        {"to": _CODE, **_WHY},
+        {**_DECIDED, **_ENTRY},
+    ),
+    Listing(
+        "/maps",
+        maps.maps,
+        "What codes are called in the other system: the profile's tables, and people's entries over them",
+        _MAP,
+        _WHOSE_CODES,
+        paged=False,
+    ),
+    Deed(
+        "/maps",
+        maps.enter,
+        "Makes or changes an entry, which lets go on what waited for it; null for `to` takes a person's entry back; audited",
+        {"peer": _PEER, "table": _CODE, "code": _CODE, "to": {**_CODE, "type": ["string", "null"]}, **_WHY},
+        {**_ENTRY, "at": _TIME, "released": _NUMBER},
+    ),
+    Listing("/maps/tasks", maps.tasks, "Codes that came and have no entry yet", _MAP_TASK, _WHOSE_CODES),
+    Single(
+        "/maps/export",
+        maps.export,
+        "The tables of one peer, people's entries included, to be pasted into its profile",
+        content="application/toml",
+        parameters=_WHOSE_CODES[:1],
     ),
     Listing(
         "/drift",

@@ -90,6 +90,7 @@ def _operation(call: Call) -> dict[str, Any]:
     else:
         parameters += [_parameter(one) for one in call.parameters]
         reasons["404"] = "there is no such thing"
+        parameters += [_parameter(one) for one in call.parameters]
         schema = _closed(call.fields) if call.fields else {"type": "string", "format": "binary"}
         content = {call.content: {"schema": schema}}
     if any(one["name"] in {"patient", "identifier"} for one in parameters):

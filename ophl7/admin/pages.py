@@ -5,6 +5,7 @@ No patient data, no script: a hold is decided with a form. The page renews itsel
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from http import HTTPStatus
 from importlib.resources import files
@@ -17,9 +18,12 @@ from ophl7.admin.bodies import LONGEST_REASON, read_form, reason_in
 from ophl7.admin.guard import COOKIE, Guard
 from ophl7.admin.holds import ENDS, carry_out, find
 from ophl7.admin.instants import iso
+from ophl7.admin.maps import LONGEST_CODE, code_in, entry_for
+from ophl7.admin.maps import carry_out as enter
 from ophl7.admin.ports import Document, Face, Row
 from ophl7.admin.problems import Problem, not_found
 from ophl7.admin.wording import DELIVERIES, PEERS
+from ophl7.domain.coding import code_of_key
 from ophl7.engine.acts import Verb
 from ophl7.errors import StoreAway
 from ophl7.hl7v2.redact import safe_control_id, safe_event
@@ -75,18 +79,23 @@ class Pages:
         except Problem as closed:
             return self.show("closed.html", closed.status, reason=closed.detail)
         try:
-            verb = _VERBS.get(request.path_params["verb"])
-            if verb is None:
-                raise not_found("a hold is released or discarded, nothing else")
             row = await find(self._face, request)
-            await carry_out(self._face, actor, verb, row, reason_in(given))
+            await self._carry_out(request.path_params["verb"], row, actor, given)
         except Problem as trouble:
             number = int(request.path_params["id"]) if trouble.status in {409, 422, 500} else None
-            return await self._overview(number, trouble=trouble, reason=given.get("reason", ""))
+            return await self._overview(number, trouble=trouble, reason=given.get("reason", ""), to=given.get("to", ""))
         except (StoreAway, TimeoutError):
             away = Problem(503, "the database cannot be written just now; look at the hold again before you try once more")
             return await self._overview(None, trouble=away)
         return RedirectResponse(f"/?decided={row['id']}", HTTPStatus.SEE_OTHER)
+
+    async def _carry_out(self, verb: str, row: Row, actor: str, given: Mapping[str, str]) -> None:
+        if verb == "map":
+            await enter(self._face, entry_for(row, code_in(given, "to"), actor, reason_in(given)), row)
+        elif verb in _VERBS:
+            await carry_out(self._face, actor, _VERBS[verb], row, reason_in(given))
+        else:
+            raise not_found("a hold is released or discarded, or its code is mapped, nothing else")
 
     def _enter(self, request: Request, token: str) -> Response:
         if not self._guard.knows(token):
@@ -97,9 +106,15 @@ class Pages:
         return answer
 
     async def _overview(
-        self, deciding: int | None, *, decided: int | None = None, trouble: Problem | None = None, reason: str = ""
+        self,
+        deciding: int | None,
+        *,
+        decided: int | None = None,
+        trouble: Problem | None = None,
+        reason: str = "",
+        to: str = "",
     ) -> Response:
-        """The page. deciding: the hold whose form is open; reason: what stands in it already."""
+        """The page. deciding: the hold whose form is open; reason, to: what stands in it already."""
         face = self._face
         status, checks = face.ready()
         shown: Document = {
@@ -119,7 +134,9 @@ class Pages:
             "outcome": None,
             "fault": trouble.detail if trouble is not None else None,
             "reason": reason,
+            "to": to,
             "longest": LONGEST_REASON,
+            "longest_code": LONGEST_CODE,
             "form": self._guard.form,
         }
         try:
@@ -171,10 +188,11 @@ class Pages:
         ]
 
     def _hold(self, row: Row) -> Document:
-        """The kind of the key only: what follows it names a patient."""
+        """The kind of the key only: what follows it names a patient. mapping: table and code, where it waits for a code."""
         return {
             "id": row["id"],
             "kind": str(row["key"]).partition(":")[0],
+            "mapping": code_of_key(row["key"]),
             "reason": row["reason"],
             "message": row["message"],
             "since": iso(row["since"], self._face.zone),

@@ -16,7 +16,9 @@ from ophl7.domain.charge import Charge
 from ophl7.domain.identifiers import Identifier
 from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient, Side
+from ophl7.domain.profile import Profile
 from ophl7.engine.acts import Act, Done, NotDone, Replayed, Replaying
+from ophl7.engine.code_entries import Entered, Entry
 from ophl7.engine.dispatching import DeliveryAct, Dispatched, LinkAct, NotDispatched
 from ophl7.engine.explaining import Explained
 from ophl7.engine.storage import DriftRow
@@ -149,6 +151,17 @@ class Reads(Protocol):
         Columns: id destination lane stream message control_id state created_at attempts next_at last_answer changed_at.
         """
 
+    async def code_entries(self, *, peer: str | None = None, table: str | None = None) -> Sequence[Row]:
+        """What people have entered into code tables, by peer, table and code.
+
+        Columns: peer name code target made_by made_at reason.
+        """
+
+    async def code_tasks(
+        self, *, peer: str | None = None, table: str | None = None, before: int | None = None, limit: int = 50
+    ) -> Sequence[Row]:
+        """Codes that came without an entry. Columns: id peer name code first_message last_message first_at last_at messages."""
+
     async def audit(self, *, before: int | None = None, limit: int = 50) -> Sequence[Row]:
         """Who did what. Columns: id at actor action target reason."""
 
@@ -176,10 +189,10 @@ class Face:
     token: what a caller must bring; token_is_explicit: whether somebody set it (otherwise only loopback is let in).
     ready: status and document of `/readyz`. exposition: text and content type of `/metrics`. links: one object a peer, as
     contract 6 has it. audit: (actor, action, target, reason), durable when it returns; raises StoreAway. act: a person's order,
-    durable with all that follows from it when it returns; raises StoreAway, StoreRefused. dispatch, switch, replay: the same
-    for a delivery, for a link, and for a message. explain: what would become of a frame of that peer, which changes nothing;
-    raises StoreAway, TimeoutError. routes, plugins: one object each.
-    authorities: the default assigning authority of each side. books: see `books_ports`.
+    durable with all that follows from it when it returns; raises StoreAway, StoreRefused. dispatch, switch, enter_code, replay:
+    the same for a delivery, for a link, for an entry in a code table, and for a message. explain: what would become of a frame
+    of that peer, which changes nothing; raises StoreAway, TimeoutError. profiles: what each peer's product is like. routes,
+    plugins: one object each. authorities: the default assigning authority of each side. books: see `books_ports`.
     """
 
     reads: Reads
@@ -195,6 +208,8 @@ class Face:
     switch: Callable[[LinkAct], Awaitable[float]]
     replay: Callable[[Replaying], Awaitable[Replayed | NotDone]]
     explain: Callable[[Side, bytes], Awaitable[list[Explained]]]
+    enter_code: Callable[[Entry], Awaitable[Entered | NotDone]]
+    profiles: Mapping[Side, Profile]
     routes: Callable[[], list[Document]]
     plugins: Callable[[], list[Document]]
     zone: ZoneInfo

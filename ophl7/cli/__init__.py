@@ -29,6 +29,7 @@ VERBS: dict[str, str] = {
     "patients": "Load the patients that both systems have; show one of them.",
     "messages": "List the messages that came, show one, or have it judged again.",
     "holds": "List what waits for somebody or something; decide about it.",
+    "maps": "What codes are called in the other system.",
     "charges": "List charges; the day report, what is current, exports.",
     "merges": "List charts that were merged, and who must do it yet.",
     "superbills": "List who still sends claims and superbills.",

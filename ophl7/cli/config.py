@@ -23,6 +23,12 @@ def command(as_json: bool) -> None:
     for item in shown:
         note = f"  ({item.row.planned}: not there yet)" if item.row.planned else ""
         click.echo(f"{item.row.name:<{name_width}}  {item.value or '-':<{value_width}}  {item.origin}{note}")
+    loaded = settings.load(os.environ)
+    for peer in ("pm", "emr"):
+        about = loaded.peer(peer).profile.about
+        if about.product:
+            verified = "verified against the product" if about.verified else "not verified against the product"
+            click.echo(f"OPHL7_{peer.upper()}_PROFILE is about {about.product}, {verified}. Source: {about.source or '-'}")
 
 
 def _document(item: settings.Shown) -> dict[str, str | bool]:

@@ -7,6 +7,7 @@ import click
 from ophl7.cli.api import Api
 from ophl7.cli.listing import PEER, asks_the_broker, lists, print_json, show
 from ophl7.cli.tables import Column, at
+from ophl7.cli.text import visible
 
 _COLUMNS = (
     Column("ID", lambda one: one["id"], right=True),
@@ -59,6 +60,25 @@ def release(api: Api, number: int, reason: str, as_json: bool) -> None:
 def discard(api: Api, number: int, reason: str, as_json: bool) -> None:
     """Let the message of this hold go without effect; its charges are cancelled."""
     _decide(api, "discard", number, reason, as_json=as_json)
+
+
+@command.command("map")
+@click.argument("number", metavar="ID", type=click.IntRange(min=1))
+@click.option("--to", required=True, metavar="CODE", help="What the other system calls the code.")
+@click.option("--reason", required=True, metavar="TEXT", help="Why; kept with the entry and in the audit.")
+@asks_the_broker
+def map_code(api: Api, number: int, to: str, reason: str, as_json: bool) -> None:
+    """Say what the code is called that this hold waits for; all that wait for just that code go on."""
+    done = api.post(f"/holds/{number}/map", {"to": to, "reason": reason})
+    if as_json:
+        print_json(done)
+        return
+    click.echo(
+        f"{done['code']!a} of the table {done['table']} of the {done['peer'].upper()} is {done['to']!a} from now on. "
+        f"Messages that went on: {done['released']}"
+    )
+    if done["waits_for"]:
+        click.echo(f"Message {done['message']} waits still for: {', '.join(visible(key) for key in done['waits_for'])}")
 
 
 def _decide(api: Api, verb: str, number: int, reason: str, *, as_json: bool) -> None:

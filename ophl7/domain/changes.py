@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from ophl7.domain.appointment import Appointment, Booking, Status
 from ophl7.domain.charge import Charge, ChargeLine, Fault
+from ophl7.domain.coding import CodePlace
 from ophl7.domain.identifiers import Identifier
 from ophl7.domain.merge import Relation
 from ophl7.domain.patient import Patient, Side
@@ -169,6 +170,25 @@ class Deliver(Change):
     stream: Stream
 
 
+@dataclass(frozen=True, slots=True)
+class Translate(Change):
+    """A code of the sender's that leaves for the other system. Proposed by the engine, one for each table and code.
+
+    to: what it is called there, None when nobody has said (#36, #46): then it leaves as it came. places: where it stands.
+    """
+
+    kind: ClassVar[str] = "code.translate"
+    table: str
+    code: str
+    to: str | None
+    places: tuple[CodePlace, ...]
+
+    @property
+    def path(self) -> str:
+        """What provenance calls it: the table; the code itself stands in the message."""
+        return self.table
+
+
 KINDS: Mapping[str, type[Change]] = {
     change.kind: change
     for change in (
@@ -184,5 +204,6 @@ KINDS: Mapping[str, type[Change]] = {
         SetAppointment,
         AddCharge,
         Deliver,
+        Translate,
     )
 }

@@ -20,6 +20,7 @@ from ophl7.hl7v2.paths import message_path
 
 _EVENT = re.compile(r"[A-Z0-9]{3}\^[A-Z0-9]{3}")
 _CODE_FIELD = re.compile(r"[A-Z][A-Z0-9]{2}-\d{1,3}(\.\d{1,2})?")
+_NEVER_MAPPED = frozenset({"PID-2", "PID-3", "PID-4"})  # ids have rules of their own (decisions 2 and 6)
 _STATUS_PLACES = ("SCH-25", "SCH-6", "AIP-12", "AIL-12", "AIS-10", "AIG-14")
 
 # An unknown key is a fault of whoever wrote the file, never ignored: a typo would silently switch something off.
@@ -227,13 +228,22 @@ class Outbound:
     def __post_init__(self) -> None:
         if self.version and not known_version(self.version):
             raise ValueError(f"version: {self.version!r} is not 2.1 to 2.9")
+        for name in ("sending_application", "sending_facility", "receiving_application", "receiving_facility"):
+            text = getattr(self, name)
+            if "|" in text or not text.isprintable():
+                raise ValueError(f"{name}: {text!r} would break MSH; leave out bars and what cannot be printed")
+
+
+AS_RECEIVED = Outbound()
+"""What a profile says that says nothing of it: such a copy is stored once, as it came."""
 
 
 @dataclass(frozen=True, slots=True)
 class CodeTable:
     """A table of codes that differ between the two systems (#36, #46).
 
-    fields: where such a code stands in what this peer sends (`FT1-20`, `AIP-3`). codes: its code -> the other system's.
+    fields: where such a code stands in what this peer sends (`FT1-20`, `AIP-3`; the first component of each repetition where
+    none is named). codes: its code -> the other system's.
     """
 
     __pydantic_config__: ClassVar = _STRICT
@@ -246,7 +256,7 @@ class CodeTable:
         for path in self.fields:
             if not _CODE_FIELD.fullmatch(path):
                 raise ValueError(f"fields: {path!r} is no field; write it like 'FT1-20' or 'AIP-3.1'")
-            if path.startswith(("MSH-", "PID-2", "PID-3", "PID-4")):
+            if path.startswith("MSH-") or path.partition(".")[0] in _NEVER_MAPPED:
                 raise ValueError(f"fields: {path!r} is never mapped")
 
 
@@ -264,7 +274,7 @@ class Profile:
     charges: ChargeRules = ChargeRules()
     merges: MergeRules = MergeRules()
     superbill: SuperbillRules = SuperbillRules()
-    outbound: Outbound = Outbound()
+    outbound: Outbound = AS_RECEIVED
     maps: Mapping[str, CodeTable] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from ophl7.domain.coding import codes_in
 from ophl7.domain.identifiers import NOBODY, NamedPatient, named_patient, subject_of, subject_of_block
 from ophl7.domain.merge import MERGE_TRIGGERS, read_merges
 from ophl7.domain.patient import Side
@@ -123,6 +124,9 @@ def collect_keys(arrival: Arrival, keys: Keys, policy: Policy) -> None:
         keys.last.add((arrival.peer, arrival.subject, authority, value))
     for identifier in arrival.named.keys:
         keys.identifiers.add(identifier.key)
+    tables = policy.peers[arrival.peer].profile.maps
+    if tables:
+        keys.maps |= {(arrival.peer, table, code) for table, code in codes_in(message, tables)}
     if message.type == "ADT":
         keys.identifiers |= _merged(arrival, message, policy)
     elif message.type == "SIU":

@@ -6,11 +6,12 @@ import json
 from collections.abc import Sequence
 from functools import lru_cache
 
-from ophl7.domain.changes import SetField
+from ophl7.domain.changes import SetField, Translate
 from ophl7.domain.policy import Policy
 from ophl7.domain.verdicts import Verdict, hold
 from ophl7.engine.acts import Act
 from ophl7.engine.arrival import Arrival, Timing, collect_keys, read_held
+from ophl7.engine.coding import waits_for_a_word
 from ophl7.engine.effects import Effects
 from ophl7.engine.judging import Judge, describe, record_scope
 from ophl7.engine.ledger import settle_held_charges
@@ -34,6 +35,7 @@ def take_custody(uow: UnitOfWork, arrival: Arrival, ruling: Ruling, number: int,
     place = (arrival.raw, arrival.start, arrival.end)
     held = HeldMessage(number, arrival.peer, *place, arrival.received_at, arrival.spared)
     present = uow.holds_of(number)
+    uow.rows.codes_seen += waits_for_a_word(ruling, arrival.peer, number, at)
     for condition in ruling.conditions.values():
         known = [row for row in present if row.key == condition.key]
         fitting = [row for row in known if row.reason == condition.reason and row.blocks in condition.all_blocks]
@@ -214,7 +216,7 @@ def headline(ruling: Ruling) -> tuple[str, str, str]:
     if ruling.stale is not None:
         return ruling.stale.row, ruling.stale.text, ""
     if ruling.conditions:
-        return ruling.hold_row, "; ".join(condition.reason for condition in ruling.conditions.values()), ""
+        return ruling.hold_row, "; ".join(dict.fromkeys(condition.reason for condition in ruling.conditions.values())), ""
     if ruling.warnings:
         # What the header or the envelope looks like must not hide what was decided about the content.
         first = next((warning for warning in ruling.warnings if not warning.header), ruling.warnings[0])
@@ -231,7 +233,8 @@ def detail(ruling: Ruling, deliveries: Sequence[DeliveryRow]) -> str:
     pieces: list[str] = []
     for judged in ruling.judged:
         change = judged.change
-        pieces.append(_change_line(change.kind, change.path if isinstance(change, SetField) else "", judged.verdict))
+        path = change.path if isinstance(change, SetField | Translate) else ""
+        pieces.append(_change_line(change.kind, path, judged.verdict))
     found = f'{{"changes":[{",".join(pieces)}]'
     if deliveries:
         found += f',"deliveries":{_JSON.encode([[row.id, row.destination, row.control_id] for row in deliveries])}'

@@ -24,6 +24,7 @@ from ophl7.domain.merge import redirects
 from ophl7.domain.patient import Patient, Side
 from ophl7.domain.policy import Policy
 from ophl7.domain.verdicts import Outcome
+from ophl7.engine.coding import coded, headed, without_a_word
 from ophl7.engine.merging import MergeEffects
 from ophl7.engine.outgoing import Address, render
 from ophl7.engine.ruling import Judged, Ruling
@@ -61,6 +62,7 @@ class Effects:
         for judged in ruling.judged:
             if isinstance(judged.change, AddCharge) and patient is not None and judged.applies:
                 self._charge(judged.change, patient.subject, "sent", delivery)
+        self._uow.rows.codes_seen += without_a_word(ruling, self._peer, self._number, self._at)
 
     # -- patients -----------------------------------------------------------------------------------------------------
 
@@ -235,7 +237,10 @@ class Effects:
         number = self._uow.ids.next("delivery")
         control_id = self._uow.ids.control_id("D", number)
         lane = patient.lane if patient is not None else self._block_lane(ruling)
-        body = render(self._message, control_id, ruling, patient, self._address(change.to, patient))
+        more = headed(self._message, self._policy.peers[change.to].profile.outbound)
+        if change.to != self._peer:
+            more += coded(self._message, ruling)
+        body = render(self._message, control_id, ruling, patient, self._address(change.to, patient), more)
         row = DeliveryRow(number, change.to, lane, change.stream, self._number, control_id, "queued", body, self._at)
         self._uow.rows.deliveries.append(row)
         self.deliveries.append(row)

@@ -23,6 +23,9 @@ def judge_header(message: Message, policy: Policy, peer: PeerPolicy) -> list[Ver
     if not message.processing_id:
         found.append(header_warning("#81", "MSH-11 is blank and was read as P", Location("MSH", field=11)))
     if peer.names and not _is_named(message, peer.names):
+        if peer.profile.messages.strict:
+            text = "MSH-3 and MSH-4 are not the names of this link"
+            return [reject("#83", "", text, error=207, header=True, location=Location("MSH", field=3))]
         found.append(header_warning("#83", "MSH-3 and MSH-4 are not the names of this link", Location("MSH", field=3)))
     return found
 

@@ -13,6 +13,7 @@ from ophl7.domain.patient import Side, same_field
 from ophl7.domain.policy import Policy
 from ophl7.domain.verdicts import Accepted, Hold, Ignore, Outcome, Reject, Verdict, accepts, apply, hold, strip
 from ophl7.engine.arrival import Arrival
+from ophl7.engine.coding import translations
 from ophl7.engine.header import judge_header, unknown_event
 from ophl7.engine.matching import match
 from ophl7.engine.router import Router
@@ -68,6 +69,7 @@ class Judge:
         _settle_charges(ruling)
         if arrival.spared:
             _spare(ruling, arrival.spared)
+        await self._by_codes(uow, arrival, message, context, ruling)
         _wait_for_any_id(ruling)
         judge_time(uow, arrival, message, ruling, self._policy, self.clocks)
         if not ruling.refusals and ruling.stale is None:
@@ -106,6 +108,17 @@ class Judge:
                     if isinstance(part, Note) and not verdicts:
                         verdicts = (apply(part.row, text=part.text if part.warning else ""),)
                     ruling.add(part, verdicts)
+
+    async def _by_codes(self, uow: UnitOfWork, arrival: Arrival, message: Message, context: Context, ruling: Ruling) -> None:
+        """Has each code judged that the receiver may call differently: all of them at once (#36, #42, #46)."""
+        for change in await translations(uow, self._policy, context.peer, message, ruling):
+            try:
+                ruling.add(change, await self._verdicts(uow, self._router.rules_for(change.kind), change, context))
+            except HandlerFailed as failure:
+                reason = f"{failure.name} failed: {failure.reason}"
+                scope = record_scope(ruling.match, arrival, message)
+                ruling.note(hold("#95", f"handler:{failure.name}", reason, blocks=scope))
+                return
 
     async def _propose(
         self, uow: UnitOfWork, handler: RegisteredHandler, segment: Segment, context: Context

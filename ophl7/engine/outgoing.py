@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ophl7.domain.changes import AddCharge, SetField
@@ -10,6 +10,7 @@ from ophl7.domain.identifiers import KEY_TYPES, Identifier, identifier_from_cx
 from ophl7.domain.patient import Patient, Side
 from ophl7.domain.policy import PeerPolicy, Policy
 from ophl7.domain.verdicts import Outcome
+from ophl7.engine.coding import beside
 from ophl7.engine.ruling import Ruling
 from ophl7.hl7v2.delimiters import STANDARD
 from ophl7.hl7v2.escapes import escape
@@ -27,10 +28,12 @@ def render(
     ruling: Ruling,
     patient: Patient | None,
     address: Address | None,
+    more: Sequence[Edit] = (),
 ) -> bytes | None:
     """The body to send, None when it is the received bytes with our control id (the usual case: stored once).
 
-    patient: whom the message is about, None for none. address: None when it names him as the receiver knows him.
+    patient: whom the message is about, None for none. address: None when it names him as the receiver knows him. more: what
+    the profiles change, where the rules leave it alone.
     Raises Unwritable for a value that the message's charset lacks.
     """
     edits: list[Edit] = []
@@ -39,6 +42,7 @@ def render(
         edits += _without_known_charges(ruling)
     if patient is not None and address is not None:
         edits += _addressed(message, address.mapping, address.supplied(ruling, patient), address.sender)
+    edits = beside(edits, more) if more else edits
     return rewrite(message, control_id, edits) if edits else None
 
 

@@ -76,8 +76,8 @@ class Ruling:
             known = self.conditions.get(condition.key)
             self.conditions[condition.key] = condition if known is None else known.joined(condition)
             self.hold_row = self.hold_row or verdict.row
-        elif verdict.code or (verdict.outcome is Outcome.APPLY and verdict.text):
-            self.warnings.append(verdict)
+        elif (verdict.code or (verdict.outcome is Outcome.APPLY and verdict.text)) and verdict not in self.warnings:
+            self.warnings.append(verdict)  # once: one code of a table without an entry, or ten
 
     def _heard(self, verdict: Verdict) -> Verdict:
         """A condition that a person has accepted for this message counts as apply: the very one that he was shown, no other."""

@@ -20,6 +20,7 @@ from ophl7.domain.charge import Charge, ChargeState
 from ophl7.domain.identifiers import Identifier
 from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient, Side
+from ophl7.engine.code_rows import CodeEntry, CodeSeen
 from ophl7.engine.lists import ListProgress, ListRefusal
 from ophl7.engine.originals import Original
 from ophl7.engine.roll_ups import Entry, RollUp
@@ -45,6 +46,7 @@ class Keys:
     blocks: objects whose later messages wait behind a hold (domain.verdicts.Condition).
     entries: charges that a biller wants to roll up; roll_ups: notes about that.
     originals: journal ids, of messages or of replays of them, for a replay.
+    maps: (peer, table, code), for what people have said that these codes are called in the other system.
     """
 
     controls: set[tuple[str, str, bytes]] = field(default_factory=set)
@@ -62,6 +64,7 @@ class Keys:
     entries: set[int] = field(default_factory=set)
     roll_ups: set[int] = field(default_factory=set)
     originals: set[int] = field(default_factory=set)
+    maps: set[tuple[Side, str, str]] = field(default_factory=set)
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__slots__)
@@ -164,6 +167,7 @@ class State:
     roll_ups: dict[int, RollUp | None] = field(default_factory=dict)
     last_roll_up: int = 0  # the last number that was given; told with entries
     originals: dict[int, Original] = field(default_factory=dict)  # by the id that was asked for; absent: no such message
+    maps: dict[tuple[Side, str, str], str | None] = field(default_factory=dict)  # None: no person has entered it
 
 
 def claim(state: State, appointment: Appointment) -> None:
@@ -351,6 +355,8 @@ class Rows:
     lists: list[ListProgress] = field(default_factory=list)
     list_refusals: list[ListRefusal] = field(default_factory=list)
     roll_ups: dict[int, RollUp] = field(default_factory=dict)
+    codes: list[CodeEntry] = field(default_factory=list)
+    codes_seen: list[CodeSeen] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__slots__)

@@ -16,6 +16,7 @@ from ophl7.domain.charge import Charge, ChargeLine, counting
 from ophl7.domain.identifiers import Identifier, subject_of
 from ophl7.domain.merge import Merge, survivor_on
 from ophl7.domain.patient import Patient, Side
+from ophl7.engine.code_rows import CodeEntry
 from ophl7.engine.ids import Ids
 from ophl7.engine.roll_ups import RollUp
 from ophl7.engine.storage import (
@@ -57,6 +58,8 @@ _LISTS: Final = (
     "moved",
     "rendered",
     "sending",
+    "codes",
+    "codes_seen",
 )
 
 # The dictionaries of a State that a later load adds to; lanes, holds and what was reused have ways of their own.
@@ -76,6 +79,7 @@ _TABLES: Final = (
     "entries",
     "roll_ups",
     "originals",
+    "maps",
 )
 
 _lists_of = attrgetter(*_LISTS)
@@ -145,6 +149,9 @@ class UnitOfWork:
         elif request.kind == "open":
             subject, now = request.key
             keys.open_for.add((int(subject), float(now)))
+        elif request.kind == "map":
+            peer, table, code = request.key
+            keys.maps.add(("pm" if peer == "pm" else "emr", table, code))
         else:
             authority, value, transaction = request.key
             keys.charges.add((authority, value, transaction))
@@ -266,6 +273,10 @@ class UnitOfWork:
             return "an appointment that is to come"
         return ""
 
+    def entered(self, peer: Side, table: str, code: str) -> str | None:
+        """A person's entry in a code table. Raises LookupError when it was not loaded."""
+        return self.state.maps[peer, table, code]
+
     def members_of(self, lane: int) -> list[Patient]:
         """Everybody in that lane, as the batch has them. `state.lanes` names all who ever were: it needs no undoing."""
         patients = self.state.patients
@@ -345,6 +356,11 @@ class UnitOfWork:
     def accepted_of(self, message: int) -> tuple[tuple[str, str], ...]:
         """Key and reason of each condition that a person has set aside for a held message."""
         return self.state.accepted.get(message, ())
+
+    def enter_code(self, entry: CodeEntry) -> None:
+        """From now on this is what a person has said of a code."""
+        self.put(self.state.maps, (entry.peer, entry.table, entry.code), entry.to)
+        self.rows.codes.append(entry)
 
     def cancel_charges(self, message: int) -> None:
         """The charges of a held message will never be sent: nobody is compared with them any more."""

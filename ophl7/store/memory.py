@@ -10,6 +10,7 @@ from ophl7.domain.charge import Charge, counting
 from ophl7.domain.identifiers import Identifier, subject_of
 from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient, Side
+from ophl7.engine.code_rows import CodeEntry
 from ophl7.engine.lists import ListProgress, ListRefusal
 from ophl7.engine.originals import Original, Run
 from ophl7.engine.roll_ups import Entry, RollUp
@@ -58,6 +59,8 @@ class MemoryStore:
         self.pauses: dict[Side, str] = {}
         self.drift: list[DriftRow] = []
         self.audit: list[AuditRow] = []
+        self.codes: dict[tuple[Side, str, str], CodeEntry] = {}
+        self.codes_seen: dict[tuple[Side, str, str], list[int]] = {}  # the messages, oldest first
         self.lists: dict[int, ListProgress] = {}
         self.list_refusals: list[ListRefusal] = []
         self.roll_ups: dict[int, RollUp] = {}
@@ -123,6 +126,7 @@ class MemoryStore:
         self._find_holds(identifiers, keys, state)
         self._around_merges(keys, state)
         self._roll_ups(keys, state)
+        state.maps.update({place: entry.to if (entry := self.codes.get(place)) is not None else None for place in keys.maps})
         for number in keys.held:
             row = self.journal[number]
             spared = tuple(_side(one) for one in row.spared.split())
@@ -283,6 +287,19 @@ class MemoryStore:
         self.roll_ups.update(rows.roll_ups)
         self.drift += rows.drift
         self.audit += rows.audit
+        self._commit_codes(rows)
+
+    def _commit_codes(self, rows: Rows) -> None:
+        for seen in rows.codes_seen:
+            messages = self.codes_seen.setdefault((seen.peer, seen.table, seen.code), [])
+            if not messages or seen.message > messages[-1]:
+                messages.append(seen.message)
+        for entry in rows.codes:
+            place = (entry.peer, entry.table, entry.code)
+            self.codes.pop(place, None)
+            if entry.to is not None:
+                self.codes[place] = entry
+                self.codes_seen.pop(place, None)
 
     def _commit_deliveries(self, rows: Rows) -> None:
         self.deliveries.update({row.id: row for row in rows.deliveries})

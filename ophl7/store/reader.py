@@ -216,6 +216,19 @@ class SqliteReader:
             where.append((_UNSETTLED, ()))
         return await self._list("deliveries", where, limit)
 
+    async def code_entries(self, *, peer: str | None = None, table: str | None = None) -> Sequence[Row]:
+        """What people have entered into code tables, in order."""
+        where = _where(None, peer=peer, name=table)
+        conditions = " AND ".join(condition for condition, _ in where)
+        sql = self._sql["code_entries"].replace("{where}", f"WHERE {conditions}" if conditions else "")
+        return await self._read(sql, [value for _, values in where for value in values])
+
+    async def code_tasks(
+        self, *, peer: str | None = None, table: str | None = None, before: int | None = None, limit: int = 50
+    ) -> Sequence[Row]:
+        """Codes that came without an entry, newest first."""
+        return await self._list("code_tasks", _where(before, peer=peer, name=table), limit)
+
     async def audit(self, *, before: int | None = None, limit: int = 50) -> Sequence[Row]:
         """Who did what, newest first."""
         return await self._list("audit", _where(before), limit)

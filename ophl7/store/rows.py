@@ -179,12 +179,24 @@ def writes(rows: Rows) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
         ("upsert_merge", [merge_row(rows.merges[number]) for number in sorted(rows.merges)]),
         ("insert_drift", [(d.id, d.message, d.patient, d.peer, d.field, d.offered, d.kept, d.rule, d.at) for d in rows.drift]),
         ("insert_audit", [(a.at, a.actor, a.action, a.target, a.reason) for a in rows.audit]),
+        *code_writes(rows),
         ("upsert_list", [list_row(progress) for progress in rows.lists]),
         ("insert_list_refusal", [tuple(refusal) for refusal in rows.list_refusals]),
         ("upsert_roll_up", [roll_up_row(rows.roll_ups[number]) for number in sorted(rows.roll_ups)]),
         ("upsert_rolled_up", [row for one in rows.roll_ups.values() for row in rolled_up_rows(one)]),
     )
     return ((name, values) for name, values in upserts if values)
+
+
+def code_writes(rows: Rows) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
+    """Codes that were seen without an entry, then what people have entered: the last word on each code counts."""
+    seen = [(s.peer, s.table, s.code, s.message, s.message, s.at, s.at) for s in rows.codes_seen]
+    last = {(entry.peer, entry.table, entry.code): entry for entry in rows.codes}
+    entered = [entry for entry in last.values() if entry.to is not None]
+    yield "see_code", seen
+    yield "enter_code", [(e.peer, e.table, e.code, e.to, e.by, e.at, e.reason) for e in entered]
+    yield "take_code_back", [place for place, entry in last.items() if entry.to is None]
+    yield "end_code_task", [(entry.peer, entry.table, entry.code) for entry in entered]
 
 
 def merge_row(merge: Merge) -> tuple[Any, ...]:

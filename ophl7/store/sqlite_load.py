@@ -9,7 +9,7 @@ from typing import Any
 from ophl7.domain.charge import counting
 from ophl7.domain.identifiers import Identifier, subject_of
 from ophl7.domain.merge import Merge
-from ophl7.domain.patient import Patient
+from ophl7.domain.patient import Patient, Side
 from ophl7.engine.originals import Original, Run
 from ophl7.engine.storage import HeldMessage, HoldRow, Keys, QueuedBytes, Seen, State, claim, was_taken
 from ophl7.store.rows import appointment_from, charge_from, patient_from
@@ -52,6 +52,7 @@ class Loader:
             self._queued(keys.queued, state)
         if keys.open_for:
             self._open_for(keys.open_for, state)
+        self._maps(keys.maps, state)
         if keys.held or keys.originals:
             self._stored(keys, state)
         load_roll_ups(self._connection, keys, state)
@@ -191,6 +192,11 @@ class Loader:
             self._held(keys.held, state)
         if keys.originals:
             self._originals(keys.originals, state)
+
+    def _maps(self, codes: Collection[tuple[Side, str, str]], state: State) -> None:
+        state.maps.update(dict.fromkeys(codes))
+        for peer, table, code, to in self._rows("code_entries", codes, 3):
+            state.maps[peer, table, code] = to
 
     def _held(self, messages: Collection[int], state: State) -> None:
         for number, peer, raw, start, end, received_at, spared in self._rows("held", messages):

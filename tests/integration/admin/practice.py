@@ -21,7 +21,10 @@ from ophl7.domain.charge import Charge, ChargeState
 from ophl7.domain.identifiers import Identifier, subject_of, subject_of_block
 from ophl7.domain.merge import Merge, MergeState
 from ophl7.domain.patient import Patient, Side
+from ophl7.domain.profile import CodeTable, Profile
 from ophl7.engine.acts import Act, Done, NotDone, Replayed, Replaying
+from ophl7.engine.code_entries import Entered, Entry
+from ophl7.engine.code_rows import CodeEntry, CodeSeen
 from ophl7.engine.dispatching import DeliveryAct, Dispatched, LinkAct, NotDispatched
 from ophl7.engine.explaining import Explained, Explainer
 from ophl7.engine.ids import Ids
@@ -49,7 +52,10 @@ from ophl7.store.sqlite import SqliteStore
 from ophl7.store.sqlite_books import SqliteBooks
 from tests.unit.engine.desk import policy
 
+_SIDES: tuple[Side, Side] = ("pm", "emr")
 TOKEN = "a-token-for-tests"
+MAPPED: dict[Side, Profile] = {side: Profile(maps={"provider": CodeTable(("FT1-20",), {"JHS": "102"})}) for side in _SIDES}
+WHY = {"reason": "the mother was called"}
 ZONE = ZoneInfo("America/New_York")
 NOON = 1_795_453_200.0  # 2026-11-23T12:00:00-05:00
 
@@ -210,6 +216,13 @@ class Practice:
         self.rows.holds.append(HoldRow(number, message, key, "record:1", "the patient is not known", NOON, peer))
         return number
 
+    def code(self, code: str, to: str | None = None) -> None:
+        """A person's entry for a code of the EMR's, or one that came without an entry."""
+        if to is None:
+            self.rows.codes_seen.append(CodeSeen("emr", "provider", code, 1, NOON))
+        else:
+            self.rows.codes.append(CodeEntry("emr", "provider", code, to, "api 127.0.0.1", NOON, "they share a desk"))
+
     def close_hold(self, number: int, how: ClosedHow, by: str | None, reason: str | None) -> None:
         self.rows.closed_holds.append(ClosedHold(number, NOON + 60, how, by, reason))
 
@@ -245,6 +258,7 @@ class Practice:
 
 LINK: Mapping[str, Any] = {
     "peer": "pm",
+    "profile": {"name": "generic", "product": None, "source": None, "verified": False},
     "listener": {"address": "127.0.0.1:2575", "connections": 1, "tls": True},
     "destination": {
         "url": "mllp://127.0.0.1:6661",
@@ -279,6 +293,9 @@ class Desk:
     replayed: Replayed | NotDone | Exception = field(
         default_factory=lambda: Replayed(NOON, 9, 1, "accepted", "#4", "", (), ((7, "emr"),), ("pm",), 0)
     )
+    entries: list[Entry] = field(default_factory=list)
+    entered: Entered | NotDone | Exception = field(default_factory=lambda: Entered(NOON + 60, 3))
+    profiles: dict[Side, Profile] = field(default_factory=lambda: dict(MAPPED))
     ready: tuple[int, dict[str, Any]] = (200, {"ready": True, "checks": {"store": {"ok": True, "reason": None}}})
 
     async def audit(self, actor: str, action: str, target: str, reason: str) -> None:
@@ -316,6 +333,12 @@ class Desk:
         explainer = Explainer(store, router, policy(), Runner(Watchdog(5.0)), Clocks(), now)
         return await explainer.explain(Ids(await store.open()), peer, raw)
 
+    async def enter_code(self, entry: Entry) -> Entered | NotDone:
+        self.entries.append(entry)
+        if isinstance(self.entered, Exception):
+            raise self.entered
+        return self.entered
+
     def face(self) -> Face:
         return Face(
             reads=self.reads,
@@ -331,6 +354,8 @@ class Desk:
             switch=self.switch,
             replay=self.replay,
             explain=self.explain,
+            enter_code=self.enter_code,
+            profiles=self.profiles,
             routes=lambda: [{"event": "ADT^A08", "handlers": ["patient"]}],
             plugins=lambda: [{"name": "patient_authority"}],
             zone=ZONE,
@@ -388,3 +413,12 @@ def books(desk: Desk) -> Books:
         encodings={"pm": None, "emr": None},
         user_fields={"pm": "", "emr": ""},
     )
+
+
+def body_for(path: str) -> dict[str, Any]:
+    """What a POST to this path takes."""
+    if path.endswith("/roll-ups"):
+        return {"claim": "C-1", "charges": [1]}
+    if path.endswith("/maps"):
+        return {"peer": "emr", "table": "provider", "code": "DRS", "to": "101", **WHY}
+    return {"to": "101", **WHY} if path.endswith("/map") else dict(WHY)

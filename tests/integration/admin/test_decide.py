@@ -26,6 +26,50 @@ async def browser(practice: Practice, desk: Desk) -> AsyncIterator[httpx.AsyncCl
         yield client
 
 
+@pytest.fixture
+async def coded(practice: Practice, desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
+    """The same, and what waits is a charge whose code nobody has mapped."""
+    practice.hold(practice.message(adt(), peer="emr", state="held"), "mapping:provider:D<7")
+    await practice.commit()
+    async with desk.client(token=None) as client:
+        await client.get(f"/?token={TOKEN}")
+        yield client
+
+
+async def test_a_code_is_mapped_with_the_form_of_its_hold(desk: Desk, coded: httpx.AsyncClient) -> None:
+    page = (await coded.get("/?decide=1")).text
+    assert "<code>D&lt;7</code> (table provider)" in page
+    assert 'formaction="/holds/1/map"' in page
+    given = {"form": await form_of(coded), "reason": "asked her", "to": " 107 "}
+    answer = await coded.post("/holds/1/map", data=given, headers=OWN)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/?decided=1")
+    (entry,) = desk.entries
+    assert (entry.peer, entry.table, entry.code, entry.to) == ("emr", "provider", "D<7", "107")
+    assert (entry.hold, entry.message, entry.actor, entry.reason) == (1, 1, "console 127.0.0.1", "asked her")
+
+
+async def test_a_map_without_a_code_is_said_with_the_form_still_open(desk: Desk, coded: httpx.AsyncClient) -> None:
+    answer = await coded.post("/holds/1/map", data={"form": await form_of(coded), "reason": "x <i>", "to": ""}, headers=OWN)
+    assert (answer.status_code, desk.entries) == (422, [])
+    assert "to: a text that is not empty" in answer.text
+    assert 'value="x &lt;i&gt;"' in answer.text
+
+
+async def test_what_a_map_cannot_do_is_said_and_what_was_written_stays(desk: Desk, coded: httpx.AsyncClient) -> None:
+    desk.entered = NotDone(still_open=True, reason="the profile of the EMR has no table provider")
+    answer = await coded.post("/holds/1/map", data={"form": await form_of(coded), "reason": "x", "to": "9<"}, headers=OWN)
+    assert answer.status_code == 409
+    assert "has no table provider" in answer.text
+    assert 'value="9&lt;"' in answer.text
+
+
+async def test_a_hold_that_waits_for_no_code_has_no_field_for_one(desk: Desk, browser: httpx.AsyncClient) -> None:
+    assert "/holds/1/map" not in (await browser.get("/?decide=1")).text
+    given = {"form": await form_of(browser), "reason": "x", "to": "1"}
+    answer = await browser.post("/holds/1/map", data=given, headers=OWN)
+    assert (answer.status_code, desk.entries) == (409, [])
+
+
 async def form_of(browser: httpx.AsyncClient) -> str:
     """What the page puts into its own form."""
     found = re.search(r'name="form" value="([0-9a-f]+)"', (await browser.get("/?decide=1")).text)

@@ -9,6 +9,7 @@ import pytest
 
 from ophl7.cli.exits import Exit
 from ophl7.engine.acts import Act, Done, NotDone
+from ophl7.engine.code_entries import Entered
 from ophl7.errors import StoreAway
 from tests.integration.admin.practice import ANNA, BOB, NOON, Desk, Practice, adt, dft, verdicts
 from tests.integration.cli.conftest import Command
@@ -28,6 +29,9 @@ async def filled(practice: Practice) -> None:
     practice.close_hold(practice.hold(1), "released", None, None)
     practice.hold(2, "charge:" + "X" * 90)
     practice.merge(bob, anna, "one_sided", pm=NOON)
+    practice.hold(2, "mapping:provider:DRS")
+    practice.code("DRS")
+    practice.code("DR'S", "1'0")
     practice.delivery(1, "accepted")
     practice.delivery(2, "parked", "pm")
     await practice.commit()
@@ -38,6 +42,7 @@ LISTS = {
     "holds list": "/holds",
     "charges list": "/charges",
     "merges list": "/merges",
+    "maps tasks": "/maps/tasks",
     "queue list --state all": "/deliveries",
 }
 
@@ -80,7 +85,9 @@ async def test_times_are_the_practice_s_and_long_reasons_are_told_to_their_end(o
         ("messages list --since 2026-11-23 --until 2026-11-23", [2, 1]),
         ("messages list --until 2026-11-22", []),
         ("holds list --peer pm", []),
-        ("holds list --message 2", [2]),
+        ("holds list --message 2", [3, 2]),
+        ("maps tasks --peer emr --table provider", [1]),
+        ("maps tasks --peer pm", []),
         ("charges list --state held", [2]),
         ("charges list --patient PM:7050 --date 2026-11-23", [1]),
         ("queue list", [2]),
@@ -152,7 +159,7 @@ async def test_a_message_is_shown_with_its_segments_verdicts_and_way_and_that_is
 @pytest.mark.usefixtures("filled")
 async def test_with_json_a_message_and_its_way_are_one_value(desk: Desk, ophl7: Command) -> None:
     shown = json.loads((await ophl7("messages", "show", "2", "--json")).out)
-    assert shown["message"]["waits_for"] == ["charge:" + "X" * 90]
+    assert shown["message"]["waits_for"] == ["charge:" + "X" * 90, "mapping:provider:DRS"]
     assert shown["timeline"] == (await desk.get("/api/v1/messages/2/timeline")).json()["items"]
 
 
@@ -229,6 +236,62 @@ async def test_a_refusal_of_the_broker_is_its_own_sentence_and_status_4(desk: De
 async def test_a_usage_error_asks_nobody(desk: Desk, ophl7: Command, command: str) -> None:
     assert (await ophl7(*command.split())).status == Exit.USAGE
     assert desk.acts == []
+
+
+# -- codes --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("filled")
+async def test_codes_are_a_table_that_says_who_said_so(desk: Desk, ophl7: Command) -> None:
+    said = await ophl7("maps", "list", "--peer", "emr")
+    assert (said.status, said.err) == (Exit.OK, "")
+    assert [line.split()[:4] for line in said.lines[1:]] == [
+        ["EMR", "provider", "DR'S", "1'0"],
+        ["EMR", "provider", "JHS", "102"],
+    ]
+    assert "they share a desk" in said.lines[1]
+    assert "the profile" in said.lines[2]
+    document = json.loads((await ophl7("maps", "list", "--json")).out)
+    assert document == (await desk.get("/api/v1/maps")).json()
+    assert (await ophl7("maps", "list", "--table", "room")).err == "No table has an entry.\n"
+
+
+@pytest.mark.usefixtures("filled")
+async def test_an_export_is_the_toml_of_the_api(desk: Desk, ophl7: Command) -> None:
+    said = await ophl7("maps", "export", "--peer", "emr")
+    assert said.out == (await desk.get("/api/v1/maps/export", peer="emr")).text
+    assert json.loads((await ophl7("maps", "export", "--peer", "emr", "--json")).out) == {"peer": "emr", "toml": said.out}
+
+
+@pytest.mark.usefixtures("filled")
+async def test_an_entry_is_made_and_taken_back(desk: Desk, ophl7: Command) -> None:
+    whose = ("--peer", "emr", "--table", "provider", "--reason", "new doctor")
+    said = await ophl7("maps", "add", *whose, "D-9", "103")
+    assert said.lines == ["'D-9' of the table provider of the EMR is '103' from now on.", "Messages that went on: 3"]
+    desk.entered = Entered(NOON, 0)
+    said = await ophl7("maps", "remove", *whose, "D-9")
+    assert said.lines == ["The entry for 'D-9' of the table provider of the EMR is taken back."]
+    assert [(entry.code, entry.to, entry.reason) for entry in desk.entries] == [
+        ("D-9", "103", "new doctor"),
+        ("D-9", None, "new doctor"),
+    ]
+    desk.entered = NotDone(still_open=True, reason="nobody has made this entry")
+    said = await ophl7("maps", "remove", *whose, "D-9")
+    assert (said.status, said.err) == (Exit.REFUSED, "OPHL7-E500 nobody has made this entry\n")
+
+
+@pytest.mark.usefixtures("filled")
+async def test_a_hold_is_mapped_and_what_it_waits_for_still_is_said(desk: Desk, ophl7: Command) -> None:
+    desk.entered = Entered(NOON, 1, "held", ("patient:PM:7051",))
+    said = await ophl7("holds", "map", "3", "--to", "103", "--reason", "asked her")
+    assert said.lines == [
+        "'DRS' of the table provider of the EMR is '103' from now on. Messages that went on: 1",
+        "Message 2 waits still for: patient:PM:7051",
+    ]
+    (entry,) = desk.entries
+    assert (entry.hold, entry.message, entry.code, entry.to, entry.actor) == (3, 2, "DRS", "103", "api 127.0.0.1")
+    said = await ophl7("holds", "map", "2", "--to", "103", "--reason", "x")
+    assert (said.status, "does not wait for a code" in said.err) == (Exit.REFUSED, True)
 
 
 # -- the token ----------------------------------------------------------------------------------------------------------

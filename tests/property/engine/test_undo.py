@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ophl7.domain.identifiers import subject_of
 from ophl7.engine import unit_of_work
+from ophl7.engine.code_rows import CodeEntry, CodeSeen
 from ophl7.engine.ids import Ids
 from ophl7.engine.storage import Counters, DriftRow, HeldMessage, Keys, Rows, Seen
 from ophl7.engine.unit_of_work import UnitOfWork
@@ -38,6 +39,7 @@ def operations() -> st.SearchStrategy[Operation]:
         "remember": st.tuples(st.sampled_from(["C1", "C2"])),
         "remember_last": st.tuples(NUMBERS),
         "drift": st.tuples(NUMBERS),
+        "code": st.tuples(NUMBERS, st.none() | st.sampled_from(["10", "20"])),
     }
     reads = {
         "fetch": st.tuples(st.sets(NUMBERS, min_size=1), st.sets(REFERENCES.filter(bool)), st.sets(st.integers(1, 3))),
@@ -53,6 +55,7 @@ def stored() -> MemoryStore:
     rows.journal = [journal(number, state="held", control_id=f"C{number}", digest=b"d") for number in (1, 2, 3)]
     rows.holds = [hold(number, number, f"patient:PM:P{number}", "charges:1") for number in (1, 2, 3)]
     rows.appointments = {1: appointment(1, "A", "B", patient=1), 2: appointment(2, "C", "A", patient=2)}
+    rows.codes = [CodeEntry("emr", "provider", "D2", "102", "somebody", 1.0, "why")]
     rows.charges = [(charge(1, people[0].subject), None), (charge(2, people[1].subject, "T2", state="held"), None)]
     asyncio.run(store.commit(rows))
     return store
@@ -120,11 +123,16 @@ class Batch:
         row: DriftRow = drift(number)
         self.uow.rows.drift.append(row)
 
+    async def code(self, number: int, to: str | None) -> None:
+        self.uow.enter_code(CodeEntry("emr", "provider", f"D{number}", to, "somebody", 1.0, "why"))
+        self.uow.rows.codes_seen.append(CodeSeen("emr", "provider", f"D{number}", self.serial, 1.0))
+
     async def fetch(self, people: set[int], references: set[str], held: set[int]) -> None:
         keys = Keys(identifiers={("PM", f"P{number}") for number in people}, held=held)
         keys.appointments = {("pm", reference) for reference in references}
         keys.last = {("pm", number, "", "") for number in people}
         keys.controls = {("pm", f"C{number}", b"d") for number in people}
+        keys.maps = {("emr", "provider", f"D{number}") for number in people}
         await self.uow.fetch(keys)
 
     def look(self) -> dict[str, Any]:

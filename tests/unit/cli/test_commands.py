@@ -211,3 +211,14 @@ def test_health_without_a_broker_is_status_3(monkeypatch: pytest.MonkeyPatch, ca
 def test_health_cannot_guess_a_port(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPHL7_HTTP_LISTEN", "127.0.0.1:0")
     assert cli.run(["health"]) == Exit.CONFIGURATION
+
+
+def test_config_says_what_a_profile_is_about_and_that_nobody_has_tried_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OPHL7_PM_PROFILE", "nextgen")
+    assert cli.run(["config"]) == Exit.OK
+    (line,) = [one for one in capsys.readouterr().out.splitlines() if "is about" in one]
+    assert line.startswith(
+        "OPHL7_PM_PROFILE is about NextGen Enterprise PM, not verified against the product. Source: docs.nextgen.com"
+    )

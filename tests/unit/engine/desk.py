@@ -14,6 +14,7 @@ from ophl7.domain.patient import Side
 from ophl7.domain.policy import PeerPolicy, Policy
 from ophl7.engine.acts import Act, Done, NotDone, Verb
 from ophl7.engine.audience import Mark
+from ophl7.engine.code_entries import CodeEntries, Entered, Entry
 from ophl7.engine.custody import Custody
 from ophl7.engine.deciding import Decider, Decision
 from ophl7.engine.explaining import Explainer
@@ -255,6 +256,7 @@ class Desk:
         self.people: People
         self.replays: Replays
         self.explainer: Explainer
+        self.codes: CodeEntries
         self._task: asyncio.Task[None]
 
     async def __aenter__(self) -> Self:
@@ -263,7 +265,9 @@ class Desk:
         judge = Judge(self.router, self.policy, runner)
         self.explainer = Explainer(self.store, self.router, self.policy, runner, judge.clocks, self.clock.now)
         decider = Decider(judge, self.policy, self.clock.now, self.seen.freeze)
-        self.people = People(Custody(judge, self.policy, self.seen.freeze), self.policy, self.clock.now)
+        custody = Custody(judge, self.policy, self.seen.freeze)
+        self.people = People(custody, self.policy, self.clock.now)
+        self.codes = CodeEntries(custody, self.policy, self.clock.now)
         self.replays = Replays(decider, self.policy, self.clock.now)
         self.engine = Engine(self.store, decider, self.policy, self.clock, ids, self.seen, self.seen)
 
@@ -316,6 +320,11 @@ class Desk:
             (hold,) = [row.id for row in self.memory.holds.values() if row.message == message and row.key.startswith(key)]
         act = Act(verb, hold, message, "somebody", "it was looked at")
         return await self.engine.perform(partial(self.people.carry_out, act=act))
+
+    async def enter(self, code: str, to: str | None, *, peer: Side = "emr", table: str = "provider") -> Entered | NotDone:
+        """A person's entry in a code table, or with None for `to`, taken back."""
+        entry = Entry(peer, table, code, to, "somebody", "the two systems call it differently")
+        return await self.engine.perform(partial(self.codes.carry_out, entry=entry))
 
     def waits_for(self, control_id: str) -> list[str]:
         """The keys of that message's open holds, oldest first."""

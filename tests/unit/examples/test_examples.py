@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from ophl7.domain.policy import PeerPolicy
+from ophl7.engine.code_entries import Entered
 from ophl7.errors import RegistrationError
 from ophl7.extend.loading import Loaded, load_parts
+from ophl7.profiles.reading import read as read_profile
 from tests.packaging.test_doors import faults_of_a_drop_in
 from tests.unit.engine.desk import Desk, adt, dft, message, msh, pid, siu
 
@@ -115,6 +118,22 @@ async def test_without_the_custom_rule_a_charge_needs_no_diagnosis() -> None:
     async with Desk() as desk:
         await desk.send("pm", registration())
         assert await desk.send("emr", file("custom_rule/no-diagnosis.hl7")) == ["AA"]
+
+
+async def test_the_profile_maps_what_its_tables_know_and_a_new_doctor_waits_to_be_named() -> None:
+    profile = read_profile(str(EXAMPLES / "profile/our-emr.toml"))
+    async with Desk(peers={"pm": PeerPolicy("PM"), "emr": PeerPolicy("EMR", profile=profile)}) as desk:
+        await desk.send("pm", registration())
+        known, new = file("profile/charge.hl7"), file("profile/charge-new-doctor.hl7")
+        assert await desk.send("emr", known, new) == ["AA", "AA"]
+        assert desk.waits_for("EMR0081") == ["mapping:provider:D-9"]
+        outcome = await desk.enter("D-9", "103")
+        assert isinstance(outcome, Entered)
+        assert outcome.released == 1
+        for (_, body), sent, old, code in zip(desk.seen.fed[1:], (known, new), (b"D-7", b"D-9"), (b"101", b"103"), strict=True):
+            assert body is not None
+            expected = sent.replace(old, code).replace(b"|CLINIC|||", b"|11|||")
+            assert body.split(b"\r")[1:] == expected.split(b"\r")[1:]
 
 
 def entry_points(group: str) -> list[EntryPoint]:

@@ -60,6 +60,9 @@ def test_what_a_file_leaves_out_is_as_in_generic(tmp_path: Path) -> None:
         ('[maps.a]\nfields = ["FT1-20"]\n[maps.b]\nfields = ["FT1-20"]', "a field has one table"),
         ('[maps.ids]\nfields = ["PID-3"]', "'PID-3' is never mapped"),
         ('[superbill]\nuser_field = "x"', "user_field"),
+        ('[maps.ids]\nfields = ["PID-4.1"]', "'PID-4.1' is never mapped"),
+        ('[outbound]\nreceiving_facility = "A|B"', "receiving_facility: 'A|B' would break MSH"),
+        ("[messages]\nstrict = true", "refuses other names than the link's"),
         ("[messages", "is no TOML"),
     ],
 )
@@ -69,8 +72,9 @@ def test_a_bad_file_stops_the_start_with_setting_file_key_and_reason(tmp_path: P
     with pytest.raises(SettingsError) as failed:
         settings.load({"OPHL7_PM_PROFILE": str(file)})
     told = str(failed.value)
-    assert "OPHL7_PM_PROFILE" in told
-    assert str(file) in told
+    strict = "strict = true" in content  # what is wrong is then the names that are missing
+    assert ("OPHL7_PM_NAMES" if strict else "OPHL7_PM_PROFILE") in told
+    assert ("bad" if strict else str(file)) in told
     assert said in told
 
 
@@ -88,3 +92,16 @@ def test_quirks_of_a_profile_and_settings_add_up(tmp_path: Path) -> None:
     assert policy.peers["emr"].ignore_events == {"ADT^A60", "ORU^R01"}
     assert policy.peers["pm"].profile == Profile()
     assert not policy.peers["pm"].weak_control_ids
+
+
+def test_a_strict_profile_with_names_starts(tmp_path: Path) -> None:
+    file = tmp_path / "strict.toml"
+    file.write_text("[messages]\nstrict = true\n", encoding="utf-8")
+    loaded = settings.load({"OPHL7_PM_PROFILE": str(file), "OPHL7_PM_NAMES": "PM|DESK"})
+    assert loaded.pm.profile.messages.strict
+    with pytest.raises(SettingsError, match="OPHL7_EMR_NAMES"):
+        settings.load({"OPHL7_PM_PROFILE": str(file), "OPHL7_PM_NAMES": "PM", "OPHL7_EMR_PROFILE": str(file)})
+
+
+def test_codes_of_other_fields_of_a_patient_may_be_mapped() -> None:
+    assert parse('[maps.race]\nfields = ["PID-10", "PID-22.1"]', "x", "x").maps["race"].codes == {}

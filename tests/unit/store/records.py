@@ -8,6 +8,7 @@ from ophl7.domain.appointment import Appointment, Progress, Resource
 from ophl7.domain.charge import Charge
 from ophl7.domain.identifiers import Identifier, subject_of
 from ophl7.domain.patient import Patient
+from ophl7.engine.code_rows import CodeEntry
 from ophl7.engine.storage import (
     DeliveryMark,
     DeliveryRow,
@@ -36,6 +37,10 @@ def patient(number: int, *identifiers: Identifier, **changed: Any) -> Patient:  
         "message": 1,
     }
     return Patient(**(values | changed))
+
+
+def code(text: str, to: str | None) -> CodeEntry:
+    return CodeEntry("emr", "provider", text, to, "somebody", 1000.0, "why")
 
 
 def registered(*people: Patient) -> Rows:

@@ -29,6 +29,7 @@ from ophl7.errors import StoreRefused
 from tests.unit.store.records import (
     appointment,
     charge,
+    code,
     delivery,
     drift,
     held,
@@ -447,6 +448,24 @@ class StoreSuite:
         assert set(state.appointment_rows) == {2}
         assert state.appointments == {}
         assert (await store.load(Keys(open_for={(404, 1.0)}), small=True)).unanswered == {404: 0}
+
+    async def test_a_code_is_what_was_said_of_it_last(self, store: Store) -> None:
+        await store.commit(Rows(codes=[code("D-1", "101"), code("D-2", "102"), code("D-1", "201"), code("D-3", "103")]))
+        asked = Keys(maps={("emr", "provider", f"D-{number}") for number in range(1, 5)} | {("pm", "provider", "D-1")})
+        for small in (True, False):
+            found = (await store.load(asked, small=small)).maps
+            assert {key[2]: to for key, to in found.items() if key[0] == "emr"} == {
+                "D-1": "201",
+                "D-2": "102",
+                "D-3": "103",
+                "D-4": None,
+            }
+            assert found["pm", "provider", "D-1"] is None
+        await store.commit(
+            Rows(codes=[code("D-1", None), code("D-2", None), code("D-2", "202"), code("D-3", "9"), code("D-3", None)])
+        )
+        found = (await store.load(asked, small=True)).maps
+        assert {key[2]: to for key, to in found.items() if to is not None} == {"D-2": "202"}
 
     async def test_a_destination_is_unreachable_from_one_mark_to_the_next(self, store: Store) -> None:
         assert list(await store.unreachable()) == []

@@ -92,6 +92,10 @@ SELECT id, retired, survivor, pm_at, emr_at, state, message FROM merge WHERE sur
 SELECT d.id, j.peer, d.destination, d.body, j.raw, j.start, j."end"
 FROM delivery d JOIN journal j ON j.id = d.message WHERE d.id IN ({keys});
 
+-- name: code_entries
+WITH wanted (peer, name, code) AS (VALUES {keys})
+SELECT c.peer, c.name, c.code, c.target FROM wanted w JOIN code_entry c ON c.peer = w.peer AND c.name = w.name AND c.code = w.code;
+
 -- name: coming_appointments
 WITH wanted (subject, now) AS (VALUES {keys})
 SELECT a.id, a.origin, a.filler, a.placer, a.subject, a.patient, a.start, a.starts_at, a.duration, a.status, a.status_raw,
@@ -203,6 +207,23 @@ ON CONFLICT (id) DO UPDATE SET finished_at = excluded.finished_at, done_bytes = 
 
 -- name: insert_list_refusal
 INSERT INTO patient_list_refusal (list, place, fate, decision_row, code, reason) VALUES (?, ?, ?, ?, ?, ?);
+
+-- name: see_code
+-- A message counts once, however often it is judged: one that is judged again came before the last.
+INSERT INTO code_task (peer, name, code, first_message, last_message, first_at, last_at, messages) VALUES (?, ?, ?, ?, ?, ?, ?, 1)
+ON CONFLICT (peer, name, code) DO UPDATE SET messages = messages + (excluded.last_message > last_message),
+    last_message = max(last_message, excluded.last_message), last_at = max(last_at, excluded.last_at);
+
+-- name: enter_code
+INSERT INTO code_entry (peer, name, code, target, made_by, made_at, reason) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (peer, name, code) DO UPDATE SET target = excluded.target, made_by = excluded.made_by, made_at = excluded.made_at,
+    reason = excluded.reason;
+
+-- name: take_code_back
+DELETE FROM code_entry WHERE peer = ? AND name = ? AND code = ?;
+
+-- name: end_code_task
+DELETE FROM code_task WHERE peer = ? AND name = ? AND code = ?;
 
 -- name: last_ids
 SELECT

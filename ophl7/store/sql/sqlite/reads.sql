@@ -75,5 +75,11 @@ SELECT id, message, patient, peer, field, offered, kept, rule, at FROM drift {wh
 SELECT id, destination, lane, stream, message, control_id, state, created_at, attempts, next_at, last_answer, changed_at
 FROM delivery {where} ORDER BY id DESC LIMIT ?;
 
+-- name: code_entries
+SELECT peer, name, code, target, made_by, made_at, reason FROM code_entry {where} ORDER BY peer, name, code;
+
+-- name: code_tasks
+SELECT id, peer, name, code, first_message, last_message, first_at, last_at, messages FROM code_task {where} ORDER BY id DESC LIMIT ?;
+
 -- name: audit
 SELECT id, at, actor, action, target, reason FROM audit {where} ORDER BY id DESC LIMIT ?;
