@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from ophl7.admin.books_ports import Books
 from ophl7.domain.appointment import Appointment
 from ophl7.domain.charge import Charge
-from ophl7.domain.identifiers import Identifier
+from ophl7.domain.identifiers import Identifier, Naming
 from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient, Side
 from ophl7.engine.acts import Act, Done, NotDone
@@ -170,7 +170,7 @@ class Face:
     contract 6 has it. audit: (actor, action, target, reason), durable when it returns; raises StoreAway. act: a person's order,
     durable with all that follows from it when it returns; raises StoreAway, StoreRefused. dispatch, switch: the same for a
     delivery, and for a link. routes, plugins: one object each.
-    authorities: the default assigning authority of each side. books: see `books_ports`.
+    authorities: the default assigning authority of each side. namings: how each side names patients. books: see `books_ports`.
     """
 
     reads: Reads
@@ -188,5 +188,6 @@ class Face:
     plugins: Callable[[], list[Document]]
     zone: ZoneInfo
     authorities: Mapping[Side, str]
+    namings: Mapping[Side, Naming]
     version: str
     books: Books

@@ -63,6 +63,7 @@ class Judge:
         for verdict in context.set_aside:
             ruling.note(verdict)
         _settle_charges(ruling)
+        _settle_copies(ruling)
         _wait_for_any_id(ruling)
         if not ruling.refusals:
             self._wait_behind(uow, arrival, message, ruling)
@@ -244,6 +245,16 @@ def _settle_charges(ruling: Ruling) -> None:
         copies = [judged for judged in ruling.judged if isinstance(judged.change, Deliver)]
         ruling.judged = [judged for judged in ruling.judged if judged not in copies]
         ruling.warnings = [said for said in ruling.warnings if all(said is not judged.verdict for judged in copies)]
+
+
+def _settle_copies(ruling: Ruling) -> None:
+    """A side that wants to hear of some fields only hears nothing where none of them was taken (#5)."""
+    copies = [one for one in ruling.judged if isinstance(one.change, Deliver) and one.change.only is not None]
+    if copies:
+        taken = {one.change.path for one in ruling.judged if one.applies and isinstance(one.change, SetField)}
+        for copy in copies:
+            if isinstance(copy.change, Deliver) and copy.change.only is not None and taken.isdisjoint(copy.change.only):
+                ruling.judged.remove(copy)
 
 
 def _changes_nothing(ruling: Ruling) -> bool:

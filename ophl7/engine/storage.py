@@ -43,6 +43,7 @@ class Keys:
     open_for: (subject, now), for what is open about a patient: appointments that begin later, charges without an answer.
     blocks: objects whose later messages wait behind a hold (domain.verdicts.Condition).
     entries: charges that a biller wants to roll up; roll_ups: notes about that.
+    restored: patient ids, for the values of theirs that were answered with the owner's.
     """
 
     controls: set[tuple[str, str, bytes]] = field(default_factory=set)
@@ -59,6 +60,7 @@ class Keys:
     blocks: set[str] = field(default_factory=set)
     entries: set[int] = field(default_factory=set)
     roll_ups: set[int] = field(default_factory=set)
+    restored: set[int] = field(default_factory=set)
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__slots__)
@@ -155,6 +157,7 @@ class State:
     entries: dict[int, Entry | None] = field(default_factory=dict)
     roll_ups: dict[int, RollUp | None] = field(default_factory=dict)
     last_roll_up: int = 0  # the last number that was given; told with entries
+    restored: dict[int, tuple[Restored, ...]] = field(default_factory=dict)
 
 
 def claim(state: State, appointment: Appointment) -> None:
@@ -273,7 +276,10 @@ class Rendering(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DriftRow:
-    """A value that was not taken (#5)."""
+    """A value that was not taken (#5).
+
+    restored: `sent` = the owner's value was sent back, `task` = it was not, which is a person's; None: nobody asked for that.
+    """
 
     id: int
     message: int
@@ -283,6 +289,16 @@ class DriftRow:
     offered: str
     kept: str | None
     rule: str
+    at: float
+    restored: Literal["sent", "task"] | None = None
+
+
+class Restored(NamedTuple):
+    """A value of a peer's that was answered with the owner's before."""
+
+    peer: Side
+    field: str
+    offered: str
     at: float
 
 

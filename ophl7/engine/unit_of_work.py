@@ -72,6 +72,7 @@ _TABLES: Final = (
     "unanswered",
     "entries",
     "roll_ups",
+    "restored",
 )
 
 _lists_of = attrgetter(*_LISTS)

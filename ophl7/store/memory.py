@@ -25,6 +25,7 @@ from ophl7.engine.storage import (
     Keys,
     OpenDelivery,
     QueuedBytes,
+    Restored,
     Rows,
     Seen,
     State,
@@ -121,6 +122,7 @@ class MemoryStore:
         self._find_holds(identifiers, keys, state)
         self._around_merges(keys, state)
         self._roll_ups(keys, state)
+        state.restored.update({number: self._restored(number) for number in keys.restored})
         for number in keys.held:
             row = self.journal[number]
             state.held[number] = HeldMessage(number, row.peer, row.raw, row.start, row.end, row.received_at)
@@ -129,6 +131,10 @@ class MemoryStore:
             if ended:
                 state.accepted[number] = tuple((hold.key, hold.reason) for hold in sorted(ended, key=lambda hold: hold.id))
         return state
+
+    def _restored(self, patient: int) -> tuple[Restored, ...]:
+        sent = [one for one in self.drift if one.patient == patient and one.restored == "sent"]
+        return tuple(Restored(one.peer, one.field, one.offered, one.at) for one in sent)
 
     def _seen(self, key: tuple[str, str, bytes], state: State) -> None:
         peer, control_id, digest = key

@@ -19,7 +19,8 @@ SELECT authority, value, patient FROM alias WHERE value IN ({keys});
 
 -- name: lane_mates
 -- The patients themselves and everybody in their lanes.
-SELECT id, subject, lane, identifiers, fields, created_at, message, provisional, merged_pm, merged_emr, inactive_pm, inactive_emr
+SELECT id, subject, lane, identifiers, fields, created_at, message, provisional, merged_pm, merged_emr, inactive_pm, inactive_emr,
+    origins
 FROM patient WHERE lane IN (SELECT lane FROM patient WHERE id IN ({keys}));
 
 -- name: appointments
@@ -74,6 +75,10 @@ SELECT id, retired, survivor, pm_at, emr_at, state, message FROM merge WHERE sur
 SELECT d.id, j.peer, d.destination, d.body, j.raw, j.start, j."end"
 FROM delivery d JOIN journal j ON j.id = d.message WHERE d.id IN ({keys});
 
+-- name: restored
+-- Values of these patients that were answered with the owner's.
+SELECT patient, peer, field, offered, at FROM drift WHERE restored = 'sent' AND patient IN ({keys}) ORDER BY id;
+
 -- name: coming_appointments
 WITH wanted (subject, now) AS (VALUES {keys})
 SELECT a.id, a.origin, a.filler, a.placer, a.subject, a.patient, a.start, a.starts_at, a.duration, a.status, a.status_raw,
@@ -106,11 +111,12 @@ WHERE id = ?;
 
 -- name: upsert_patient
 INSERT INTO patient (id, subject, lane, identifiers, fields, created_at, message, provisional, merged_pm, merged_emr, inactive_pm,
-    inactive_emr)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    inactive_emr, origins)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET lane = excluded.lane, identifiers = excluded.identifiers, fields = excluded.fields,
     message = excluded.message, provisional = excluded.provisional, merged_pm = excluded.merged_pm,
-    merged_emr = excluded.merged_emr, inactive_pm = excluded.inactive_pm, inactive_emr = excluded.inactive_emr;
+    merged_emr = excluded.merged_emr, inactive_pm = excluded.inactive_pm, inactive_emr = excluded.inactive_emr,
+    origins = excluded.origins;
 
 -- name: upsert_alias
 INSERT INTO alias (value, authority, type, patient) VALUES (?, ?, ?, ?)
@@ -169,7 +175,7 @@ INSERT INTO merge (id, retired, survivor, pm_at, emr_at, state, message) VALUES 
 ON CONFLICT (id) DO UPDATE SET pm_at = excluded.pm_at, emr_at = excluded.emr_at, state = excluded.state;
 
 -- name: insert_drift
-INSERT INTO drift (id, message, patient, peer, field, offered, kept, rule, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO drift (id, message, patient, peer, field, offered, kept, rule, at, restored) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: insert_audit
 INSERT INTO audit (at, actor, action, target, reason) VALUES (?, ?, ?, ?, ?);
