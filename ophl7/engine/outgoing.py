@@ -38,9 +38,9 @@ def render(
     if any(not judged.applies for judged in ruling.judged):
         edits += _owners_values(message, ruling, only)
         edits += _without_known_charges(ruling)
-    if patient is not None and only is not None:
-        edits += _as_known(message, patient, only, address)
     if patient is not None and address is not None:
+        if only is not None:
+            edits += _as_known(message, patient, only, address)
         supplied, expected = address.supplied(ruling, patient), address.expected
         edits += _addressed(message, address.mapping, supplied, address.naming, address.receiver, address.policy, expected)
     return rewrite(message, control_id, edits) if edits else None
@@ -133,26 +133,30 @@ def _without_known_charges(ruling: Ruling) -> list[Edit]:
     ]
 
 
-def _as_known(message: Message, patient: Patient, only: Collection[str], address: Address | None) -> list[Edit]:
-    """The other side's edit, for the owner: the fields of which it wants to hear, and all others as the registry has them (#5).
+def _as_known(message: Message, patient: Patient, only: Collection[str], address: Address) -> list[Edit]:
+    """The other side's edit, for the owner: the fields of which it wants to hear, and its own as the registry has them (#5).
 
-    So nothing that was not taken leaves, and no field of the owner's leaves empty that has a value. Ids are left as they are.
+    So nothing leaves that was not taken or is not wanted, and no field of the owner's leaves empty that has a value. Ids are
+    left as they are.
     """
     pid = message.first("PID")
     edits: list[Edit] = []
-    ids = {"PID-1", "PID-3", *(address.naming.own_places if address is not None else ())}
+    ids = {"PID-1", "PID-3", *address.naming.own_places}
+    owner_of = address.policy.field_owners.of
+    unwanted = {path for path in patient.fields if path not in only and owner_of(path) == address.peer}
+    ours = {path: value for path, value in patient.fields.items() if path not in unwanted}
     if pid is not None:
-        known = [int(path.removeprefix("PID-")) for path in patient.fields if path.startswith("PID-")]
+        known = [int(path.removeprefix("PID-")) for path in ours if path.startswith("PID-")]
         for number in range(1, max(len(pid), *known, 0) + 1):
             path, said = f"PID-{number}", pid.canonical(number)
-            current = patient.fields.get(path, "")
+            current = ours.get(path, "")
             if path not in ids and said != current and not (path in only and said.strip("^~& ")):
                 edits.append(WriteField(pid.index, number, current))
     for name in SNAPSHOT_SEGMENTS:
         segments = message.all(name)
         if name not in only and segments:
             edits += [DropSegment(segment.index) for segment in segments]
-            edits += [InsertAfter(segments[0].index - 1, line) for line in patient.fields.get(name, "").split("\r") if line]
+            edits += [InsertAfter(segments[0].index - 1, line) for line in ours.get(name, "").split("\r") if line]
     return edits
 
 
