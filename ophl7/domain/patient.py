@@ -177,7 +177,7 @@ def _snapshot(message: Message, name: str, lines: list[str]) -> Value:
 
 def _is_cleared(segment: Segment) -> bool:
     """One segment with the delete indicator in its first or key field clears the set; field 1 is mostly a set id."""
-    return any(segment.field(number) == '""' for number in (1, 2, 3))
+    return any(_TRAILING.sub("", segment.canonical(number)) == '""' for number in (1, 2, 3))
 
 
 def deletes_identity(pid: Segment | None, path: str) -> bool:

@@ -1,4 +1,4 @@
-"""Whose a field is, what is passed on of it, where its value came from, and what goes back: profiles at work (decisions 2, 3, 9)."""
+"""Whose a field is, what is passed on of it, where its value came from, and what goes back (decisions 2, 3, 9)."""
 
 from __future__ import annotations
 
