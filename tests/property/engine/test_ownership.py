@@ -71,8 +71,8 @@ class Model:
         """What the copy for the other side says of each path; None when none leaves."""
         refused: dict[str, str] = {}
         taken: set[str] = set()
-        for path, text in edit.said.items():
-            known = self.registry.get(path)
+        for path in OWNERS:  # in the order in which a message has them
+            text, known = edit.said[path], self.registry.get(path)
             if not text or (text == '""' and known is None) or text.rstrip("^") == (known or "").rstrip("^"):
                 continue
             if not self.may(path, edit.sender):
