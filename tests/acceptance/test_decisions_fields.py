@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from ophl7 import settings
+from ophl7.broker import Broker
 from ophl7.errors import SettingsError
+from ophl7.observe.logs import make_log
 from tests.acceptance.messages import OSCAR, RUTH, Person, Side, Visit, adt, dft, message, pid, segments, siu
-from tests.acceptance.practice import EMR_OWNS, PM_OWNS, SETUPS, Opening, Practice, other
+from tests.acceptance.practice import EMR_OWNS, PM_OWNS, SETUPS, Opening, Practice, environment, other
 from tests.acceptance.replies import assert_refused
 
 pytestmark = pytest.mark.timeout(30)
@@ -68,13 +71,12 @@ async def test_section_9_a_profile_gives_a_field_to_the_other_side__any(opened: 
     assert NEW.encode() in await practice.copy_of(late, side)
 
 
-async def test_section_9_profiles_that_contradict_each_other_stop_the_start_with_both_files(
-    opened: Opening, tmp_path: Path
-) -> None:
+def test_section_9_profiles_that_contradict_each_other_stop_the_start_with_both_files(tmp_path: Path) -> None:
     one = profile(tmp_path, "ours", '[fields.owners]\n"PID-11" = "emr"\n')
     two = profile(tmp_path, "theirs", '[fields.owners]\n"PID-11" = "shared"\n')
+    chosen = settings.load(environment(tmp_path / "ophl7.db", PM_OWNS, "", "", PM_PROFILE=one, EMR_PROFILE=two))
     with pytest.raises(SettingsError) as stopped:
-        await opened(PM_OWNS, PM_PROFILE=one, EMR_PROFILE=two)
+        Broker(chosen, make_log("error", "json"))
     told = str(stopped.value)
     assert all(word in told for word in (one, two, "PID-11", "emr", "shared"))
 
