@@ -98,7 +98,7 @@ async def by_hand(_msh: Segment, ctx: Context) -> list[Change]:
 
 def _pairs(ctx: Context) -> list[MergePair]:
     """The PID/MRG pairs, each with ids on both sides. Raises Reject for a message that has none (#15, #68)."""
-    pairs = read_merges(ctx.message, ctx.policy.authority_of(ctx.peer))
+    pairs = read_merges(ctx.message, ctx.policy.namings[ctx.peer])
     if not ctx.match.named.keys or any(not pair.survivor.keys for pair in pairs):
         raise Reject.because("#15", "", "PID names no patient", error=101, location=Location("PID", field=3))
     if not pairs or any(not pair.retired.keys for pair in pairs):

@@ -19,6 +19,7 @@ from ophl7.kit import (
     Segment,
     SetActive,
     UpdatePatient,
+    Value,
     complete,
     deletes_key,
     read_fields,
@@ -29,6 +30,7 @@ handlers = Handlers("patient")
 # Registrations announce a patient; updates presume that he is known (#1, #3).
 REGISTRATIONS = ("ADT^A01", "ADT^A04", "ADT^A05", "ADT^A28")
 UPDATES = ("ADT^A08", "ADT^A31")
+_ABOUT_PATIENTS = frozenset((*REGISTRATIONS, *UPDATES))  # the other events are about visits, which the owner does not hear of
 
 # They undo a visit, not the patient (#17).
 UNDONE_VISITS = ("ADT^A11", "ADT^A23", "ADT^A38")
@@ -111,12 +113,14 @@ async def links(_msh: Segment, _ctx: Context) -> list[Change]:
 def _key(ctx: Context) -> None:
     """Raises Reject for a PID that names nobody (#15)."""
     if not ctx.match.named.keys:
-        raise Reject.because("#15", "", "PID names no patient", error=101, location=Location("PID", field=3))
+        raise Reject.because(
+            "#15", "", "PID names no patient", error=101, location=Location("PID", field=ctx.policy.namings[ctx.peer].keys[0])
+        )
 
 
 def _record(ctx: Context) -> list[Change]:
     patient = ctx.match.patient
-    if not ctx.match.named.keys and deletes_key(ctx.message.first("PID")):
+    if not ctx.match.named.keys and deletes_key(ctx.message.first("PID"), ctx.policy.namings[ctx.peer]):
         ctx.hold("#11", "demographics:no id", "it deletes a key id")  # beside another id: plugins/identity.py
     _key(ctx)
     if patient is None:
@@ -127,7 +131,16 @@ def _record(ctx: Context) -> list[Change]:
         changes = _known(ctx, patient)
     if ctx.owns_patients:
         changes.append(Deliver(ctx.other, "record"))
+    elif patient is not None and (takes := ctx.policy.peers[ctx.other].profile.fields.takes) and ctx.event in _ABOUT_PATIENTS:
+        changes.append(Deliver(ctx.other, "record", only=takes))  # what the owner wants to hear of the other's edits (#5)
     return changes
+
+
+def _said(ctx: Context) -> dict[str, Value]:
+    """What the message says of a known patient, as its sender's profile means it (decisions 2 and 3)."""
+    rules = ctx.policy.peers[ctx.peer].profile.fields
+    deletes = None if rules.blank == "delete" else rules.blank_deletes
+    return read_fields(ctx.message, deletes, ctx.policy.namings[ctx.peer].own_places)
 
 
 def _newcomer(ctx: Context) -> list[Change]:
@@ -135,7 +148,8 @@ def _newcomer(ctx: Context) -> list[Change]:
     learned = ctx.introduces if not ctx.owns_patients else None
     if learned is not None:
         return [learned]
-    named, fields = ctx.match.named, read_fields(ctx.message)
+    # Where there is nothing yet, a blank has nothing to delete.
+    named, fields = ctx.match.named, read_fields(ctx.message, (), ctx.policy.namings[ctx.peer].own_places)
     announced = ctx.event in REGISTRATIONS
     return [CreatePatient(named.keys, named.others, fields, announced, complete=complete(named.keys, fields))]
 
@@ -145,11 +159,11 @@ def _retired(ctx: Context) -> list[Change]:
     if ctx.event in REGISTRATIONS:
         ctx.hold("#8", f"retired:{ctx.match.key}", "it registers a patient whose chart the same system has merged away")
     told = Note("#8", "the chart was merged away by the same system; it was kept there and not passed on", warning=True)
-    return [told, UpdatePatient(read_fields(ctx.message))]
+    return [told, UpdatePatient(_said(ctx))]
 
 
 def _known(ctx: Context, patient: Patient) -> list[Change]:
-    changes: list[Change] = [UpdatePatient(read_fields(ctx.message))]
+    changes: list[Change] = [UpdatePatient(_said(ctx))]
     authority = ctx.policy.authority_of(ctx.peer)
     changes += [LinkIdentifier(identifier) for identifier in ctx.match.unknown if identifier.authority == authority]
     if ctx.owns_patients:

@@ -247,6 +247,7 @@ class Broker:
             plugins=self._plugins,
             zone=self.policy.zone,
             authorities={side: self.policy.authority_of(side) for side in SIDES},
+            namings=self.policy.namings,
             version=__version__,
             books=books_of(self.engine, SqliteBooks(reader), self.policy, self.clock),
         )

@@ -54,8 +54,7 @@ from ophl7.domain.identifiers import Identifier, NamedPatient, deletes_key
 from ophl7.domain.introduction import introduction
 from ophl7.domain.merge import MERGE_TRIGGERS, MergePair, read_merges
 from ophl7.domain.merging import Wanted, planned
-from ophl7.domain.ownership import may_write, owner_of
-from ophl7.domain.patient import BIRTH_DATE, NAME, SEX, Patient, Side, complete, other_side, read_fields
+from ophl7.domain.patient import BIRTH_DATE, NAME, SEX, Patient, Side, complete, deletes_identity, other_side, read_fields
 from ophl7.domain.policy import PeerPolicy, Policy
 from ophl7.domain.verdicts import Condition, Hold, Ignore, Outcome, Reject, Verdict, accepts, apply, hold, reject, strip
 from ophl7.errors import RegistrationError
@@ -116,14 +115,13 @@ __all__ = [
     "Wanted",
     "apply",
     "complete",
+    "deletes_identity",
     "deletes_key",
     "differences",
     "faults",
     "hold",
     "mapping_key",
-    "may_write",
     "other_side",
-    "owner_of",
     "planned",
     "read_booking",
     "read_charge",

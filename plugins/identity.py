@@ -29,7 +29,7 @@ async def deleted_key(change: Change, ctx: Context) -> Verdict | None:
     message = ctx.message
     if not change.known or message.type != "ADT" or message.trigger in MERGE_TRIGGERS or not ctx.match.named.keys:
         return None
-    if not deletes_key(message.first("PID")):
+    if not deletes_key(message.first("PID"), ctx.policy.namings[ctx.peer]):
         return None
     blocks = f"record:{ctx.match.patient.subject}" if ctx.match.patient is not None else ""
     return hold("#11", f"demographics:{ctx.match.key}", "it deletes a key id", blocks=blocks)

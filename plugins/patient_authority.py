@@ -9,19 +9,22 @@ from ophl7.kit import (
     Change,
     Context,
     CreatePatient,
+    Location,
     Null,
     Rules,
     SetActive,
     SetField,
     Verdict,
     apply,
+    deletes_identity,
     hold,
-    may_write,
     reject,
     strip,
 )
 
 rules = Rules("patient_authority")
+
+_IDENTITY = (NAME, BIRTH_DATE, SEX)
 
 
 @rules.judge("patient.create")
@@ -49,13 +52,19 @@ async def creation(change: Change, ctx: Context) -> Verdict | None:
 
 @rules.judge("patient.create", "patient.field")
 async def deleted_identity(change: Change, ctx: Context) -> Verdict | None:
-    """A delete indicator on name, birth date or sex is never carried out unseen (#11)."""
+    """A delete indicator on name, birth date or sex is never carried out unseen (#11).
+
+    A profile may make one out of a blank field (blank = "delete"): it is held all the same.
+    """
     if isinstance(change, SetField):
-        deleted = change.value is Null.NULL and change.path in {NAME, BIRTH_DATE, SEX}
+        if change.path not in _IDENTITY:
+            return None
+        said = {change.path: change.value}
     else:
         assert isinstance(change, CreatePatient)
-        deleted = any(change.fields.get(path) is Null.NULL for path in (NAME, BIRTH_DATE, SEX))
-    if not deleted:
+        said = {path: change.fields[path] for path in _IDENTITY if path in change.fields}
+    pid = ctx.message.first("PID")
+    if not any(value is Null.NULL or deletes_identity(pid, path) for path, value in said.items()):
         return None
     patient = ctx.match.patient
     blocks = f"record:{patient.subject}" if patient is not None else ""
@@ -80,13 +89,15 @@ async def ownership(change: Change, ctx: Context) -> Verdict | None:
     """Each field has an owner; what the sender does not own is left out, with a drift row (#4, #5)."""
     assert isinstance(change, SetField)
     row = "#4" if ctx.owns_patients else "#5"
-    if may_write(change.path, ctx.peer, ctx.policy.patient_authority, blank=change.current is None):
+    if ctx.policy.field_owners.may_write(change.path, ctx.peer, blank=change.current is None):
         return apply(row)
+    reason = f"{change.path} is kept by the other system"
     if ctx.policy.foreign_fields == "reject":
-        return reject(row, "P02", f"{change.path} is kept by the other system")
+        segment, _, number = change.path.partition("-")
+        return reject(row, "P02", reason, location=Location(segment, field=int(number) if number else 0))
     if ctx.policy.foreign_fields == "hold":
-        return hold(row, f"fields:{ctx.match.key}", f"{change.path} is kept by the other system")
-    return strip(row, f"{change.path} is kept by the other system")
+        return hold(row, f"fields:{ctx.match.key}", reason)
+    return strip(row, reason)
 
 
 @rules.judge("patient.field")

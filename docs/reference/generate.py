@@ -20,7 +20,7 @@ from ophl7.admin.calls import Deed, Inquiry, Listing, Single
 from ophl7.cli import VERBS
 from ophl7.domain.appointment import ENDED, EVENT_STATUS, STATUS_CODES
 from ophl7.domain.decisions import DECISIONS, Domain, Sender
-from ophl7.domain.ownership import owner_of
+from ophl7.domain.ownership import ANY_OTHER, FIELD_OWNERS
 from ophl7.hl7v2.codes import CODES
 from ophl7.observe.logs import FIELDS
 from ophl7.observe.metrics import Counter, Counters, Histogram
@@ -135,40 +135,13 @@ def decision_lines(domain: Domain) -> str:
     return "\n".join(lines)
 
 
-# What a practice's staff calls the fields that the table of owners is about; every other one is the patients' owner's.
-STAFF_FIELDS: Mapping[str, str] = {
-    "PID-5": "name",
-    "PID-7": "birth date",
-    "PID-8": "sex",
-    "PID-10": "race",
-    "PID-11": "address",
-    "PID-13": "phone at home",
-    "PID-14": "phone at work",
-    "PID-15": "language",
-    "PID-16": "marital status",
-    "PID-18": "account",
-    "PID-19": "social security number",
-    "PID-22": "ethnicity",
-    "PID-30": "death",
-    "PID-40": "preferred way of contact",
-    "NK1": "next of kin",
-    "GT1": "guarantor",
-    "IN1": "insurance",
-    "IN2": "insurance, continued",
-    "IN3": "insurance, certification",
-    "AL1": "allergies",
-    "IAM": "allergies, with what happened to them",
-    "DG1": "problems",
-}
-
-
 def owner_lines() -> str:
     """Whose each field is, in both set-ups."""
     words = {"pm": "PM", "emr": "EMR", "shared": "shared"}
     lines = ["| field | | where the PM owns the patients | where the EMR owns them |", "|---|---|---|---|"]
-    for path, name in STAFF_FIELDS.items():
-        pm, emr = (words[owner_of(path, side)] for side in ("pm", "emr"))
-        lines.append(f"| {name} | `{path}` | {pm} | {emr} |")
+    for row in FIELD_OWNERS:
+        where = f"`{row.path}`" if row.path != ANY_OTHER else ""
+        lines.append(f"| {row.name} | {where} | {words[row.pm]} | {words[row.emr]} |")
     return "\n".join(lines)
 
 

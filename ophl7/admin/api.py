@@ -137,6 +137,7 @@ _PATIENT_FIELDS: Mapping[str, Any] = {
     "merged_into": _object(pm=_MAYBE, emr=_MAYBE),
     "provisional": {"type": "boolean"},
     "fields": {"type": "object", "additionalProperties": _TEXT},
+    "origins": {"type": "object", "additionalProperties": _object(message=_NUMBER, rule=_MAYBE, at=_TIME)},
     "created_at": _TIME,
     "message": _NUMBER,
 }
@@ -249,6 +250,7 @@ _DRIFT: Mapping[str, Any] = {
     "rule": _TEXT,
     "message": _NUMBER,
     "at": _TIME,
+    "restored": {"enum": [True, "task", None]},
 }
 
 _DELIVERY: Mapping[str, Any] = {

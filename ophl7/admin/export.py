@@ -83,7 +83,7 @@ async def _named(face: Face, part: Sequence[tuple[Charge, str, float]]) -> list[
     known = {one.subject: one for one in await face.reads.patients(subjects=subjects)} if subjects else {}
     unknown = {charge.message for charge, _, _ in part if charge.subject not in known}
     heads = await face.reads.heads(unknown) if unknown else {}
-    named = {number: named_in(head, face.authorities[peer]) for number, (peer, head) in heads.items()}
+    named = {number: named_in(head, face.namings[peer]) for number, (peer, head) in heads.items()}
     return [
         _row(face, charge, standing, at, known.get(charge.subject), named.get(charge.message)) for charge, standing, at in part
     ]

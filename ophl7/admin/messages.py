@@ -48,7 +48,7 @@ async def message(face: Face, asked: Asked) -> Document:
     await face.audit(asked.actor, "view-message", f"message {row['id']}", "")
     body = row["raw"][row["start"] : row["end"]] if row["raw"] is not None else None
     known = await names_by_subject(face, [row["subject"]])
-    patient = known.get(row["subject"]) or named_in(body, face.authorities[side(row["peer"])])
+    patient = known.get(row["subject"]) or named_in(body, face.namings[side(row["peer"])])
     return {
         **_item(face, row, patient),
         "connection": row["connection"],
@@ -107,7 +107,7 @@ def _item(face: Face, row: Row, patient: str | None) -> Document:
 
 
 def _named(face: Face, row: Row) -> str | None:
-    return named_in(row["head"], face.authorities[side(row["peer"])])
+    return named_in(row["head"], face.namings[side(row["peer"])])
 
 
 def _segments(body: bytes | None) -> list[Document]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ophl7.admin.ports import Face, Registry
 from ophl7.admin.problems import Problem
-from ophl7.domain.identifiers import KEY_TYPES, Identifier, named_patient, subject_of
+from ophl7.domain.identifiers import KEY_TYPES, Identifier, Naming, named_patient, subject_of
 from ophl7.domain.patient import Patient, Side
 from ophl7.errors import Unreadable
 from ophl7.hl7v2.message import Message
@@ -75,7 +75,7 @@ async def names_by_number(face: Face, numbers: Collection[int]) -> Mapping[int, 
     return {patient.id: name_of(patient) for patient in await face.reads.patients(numbers=numbers)} if numbers else {}
 
 
-def named_in(head: bytes | None, authority: str) -> str | None:
+def named_in(head: bytes | None, naming: Naming) -> str | None:
     """The identifier that a message itself names, from its first bytes; None when it names none or cannot be read."""
     if not head:
         return None
@@ -83,7 +83,7 @@ def named_in(head: bytes | None, authority: str) -> str | None:
         message = Message.parse(head)
     except Unreadable:
         return None
-    keys = named_patient(message.first("PID"), authority).keys
+    keys = named_patient(message.first("PID"), naming).keys
     return str(keys[0]) if keys else None
 
 

@@ -9,6 +9,7 @@ from ophl7.admin.parameters import Query
 from ophl7.admin.ports import Document, Face, Registry
 from ophl7.admin.problems import not_found
 from ophl7.domain.patient import BIRTH_DATE, NAME, SEX, Patient, Side
+from ophl7.domain.provenance import origins_of
 from ophl7.hl7v2.escapes import unescape
 
 CHARGE_STATES = ("held", "queued", "accepted", "rejected", "parked", "cancelled", "skipped")
@@ -40,6 +41,10 @@ async def one_patient(face: Registry, identifier: str) -> Document:
         "merged_into": {side: _survivor(face, by_number, number, side) for side, number in survivors.items()},
         "provisional": found.provisional,
         "fields": dict(found.fields),
+        "origins": {
+            path: {"message": origin.message, "rule": origin.rule or None, "at": iso(origin.at, face.zone)}
+            for path, origin in origins_of(found.origins).items()
+        },
         "created_at": iso(found.created_at, face.zone),
         "message": found.message,
     }
@@ -116,7 +121,7 @@ async def charges(face: Face, query: Query) -> Page:
     known = await names_by_subject(face, [charge.subject for charge, _, _ in found])
     unknown = {charge.message for charge, _, _ in found if charge.subject not in known}
     heads = await face.reads.heads(unknown) if unknown else {}
-    named = {number: named_in(head, face.authorities[peer]) for number, (peer, head) in heads.items()}
+    named = {number: named_in(head, face.namings[peer]) for number, (peer, head) in heads.items()}
     items: list[Document] = [
         {
             "id": charge.id,

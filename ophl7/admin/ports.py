@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from ophl7.admin.books_ports import Books
 from ophl7.domain.appointment import Appointment
 from ophl7.domain.charge import Charge
-from ophl7.domain.identifiers import Identifier
+from ophl7.domain.identifiers import Identifier, Naming
 from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient, Side
 from ophl7.domain.profile import Profile
@@ -191,8 +191,9 @@ class Face:
     contract 6 has it. audit: (actor, action, target, reason), durable when it returns; raises StoreAway. act: a person's order,
     durable with all that follows from it when it returns; raises StoreAway, StoreRefused. dispatch, switch, enter_code, replay:
     the same for a delivery, for a link, for an entry in a code table, and for a message. explain: what would become of a frame
-    of that peer, which changes nothing; raises StoreAway, TimeoutError. profiles: what each peer's product is like. routes,
-    plugins: one object each. authorities: the default assigning authority of each side. books: see `books_ports`.
+    of that peer, which changes nothing; raises StoreAway, TimeoutError. profiles: what each peer's product is like; namings:
+    how it names patients. routes, plugins: one object each. authorities: the default assigning authority of each side. books:
+    see `books_ports`.
     """
 
     reads: Reads
@@ -214,5 +215,6 @@ class Face:
     plugins: Callable[[], list[Document]]
     zone: ZoneInfo
     authorities: Mapping[Side, str]
+    namings: Mapping[Side, Naming]
     version: str
     books: Books

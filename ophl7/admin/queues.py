@@ -38,6 +38,7 @@ async def drift(face: Face, query: Query) -> Page:
             "rule": row.rule,
             "message": row.message,
             "at": iso(row.at, face.zone),
+            "restored": True if row.restored == "sent" else row.restored,
         }
         for row in found
     ]

@@ -166,5 +166,8 @@ def _lines(found: dict[str, Any]) -> list[str]:
     }
     lines = [f"{label:<14}{text}" for label, text in facts.items()]
     for path, value in found["fields"].items():
-        lines += [f"{path:<14}{line}" for line in value.split("\r")]
+        origin = found["origins"].get(path)
+        came = f"   (message {origin['message']}, {origin['rule'] or 'no rule'}, {origin['at']})" if origin is not None else ""
+        first, *more = value.split("\r")
+        lines += [f"{path:<14}{first}{came}", *(f"{path:<14}{line}" for line in more)]
     return lines

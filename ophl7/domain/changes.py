@@ -163,11 +163,16 @@ class AddCharge(Change):
 
 @dataclass(frozen=True, slots=True)
 class Deliver(Change):
-    """A copy of the message for a side, in a stream of its lane."""
+    """A copy of the message for a side, in a stream of its lane.
+
+    only: the fields of the patient of which the side wants to hear (#5): the copy leaves when one of them was taken, and every
+    other field of the patient leaves as the registry has it. None: it leaves, with all that is in it.
+    """
 
     kind: ClassVar[str] = "message.deliver"
     to: Side
     stream: Stream
+    only: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Only identifiers match, with their authority and type; never name and birth date
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -43,6 +44,45 @@ class NamedPatient:
 
 NOBODY = NamedPatient((), ())
 
+# Which field of MRG holds, of the chart that goes away, what this field of PID holds of the other (HL7 v2.5.1, 3.4.9).
+_IN_MRG = {3: 1, 4: 2, 18: 3, 2: 4}
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """How one side names a patient in what it sends (decisions 2): the places of `[ids]` in its profile, as numbers of PID.
+
+    authority: of its bare ids. keys: fields with its key ids, the first that holds one counts. types: CX.5 of a key id.
+    ours: fields with the other side's id, whose authority is `others`. expects: where it looks for its own id. listed: the
+    field whose ids of other types (SS, DL) are kept and shown.
+    """
+
+    authority: str
+    keys: tuple[int, ...] = (3, 2)
+    types: frozenset[str] = KEY_TYPES
+    ours: tuple[int, ...] = ()
+    others: str = ""
+    expects: int = 3
+    listed: int = 3
+
+    def authority_in(self, field: int) -> str:
+        """The authority of a bare id in a field of PID."""
+        return self.others if field in self.ours else self.authority
+
+    @property
+    def in_mrg(self) -> Naming:
+        """The same places in MRG."""
+        keys = tuple(_IN_MRG[field] for field in self.keys if field in _IN_MRG) or (1, 4)
+        ours = tuple(_IN_MRG[field] for field in self.ours if field in _IN_MRG)
+        return Naming(self.authority, keys, self.types, ours, self.others, listed=1)
+
+    @property
+    def own_places(self) -> frozenset[str]:
+        """Paths that hold ids by its profile, beyond what every sender may put into PID-2 and -3: they are no fields."""
+        if not self.ours and self.keys == (3, 2) and self.expects == 3:
+            return frozenset()
+        return frozenset(f"PID-{field}" for field in (*self.keys, *self.ours, self.expects))
+
 
 def identifier_from_cx(segment: Segment, text: str, default_authority: str) -> Identifier | None:
     """One CX repetition as an identifier; None when it holds no id, or only the delete indicator.
@@ -63,36 +103,49 @@ def identifier_from_cx(segment: Segment, text: str, default_authority: str) -> I
     return Identifier(authority or default_authority, unescape(value, segment.message.delimiters), kind)
 
 
-def named_patient(pid: Segment | None, default_authority: str) -> NamedPatient:
-    """The identifiers that a PID names: PID-3 repetitions of a key type, else PID-2 (decisions 2, `generic`)."""
-    return NOBODY if pid is None else named_in(pid, (3, 2), default_authority)
+def named_patient(pid: Segment | None, naming: Naming) -> NamedPatient:
+    """The identifiers that a PID names, by the places of its sender's profile (decisions 2)."""
+    return NOBODY if pid is None else named_in(pid, naming)
 
 
-def named_in(segment: Segment, places: tuple[int, int], default_authority: str) -> NamedPatient:
-    """The same for any segment. places: the field of the key ids, and the one that counts where it holds none."""
+def named_in(segment: Segment, naming: Naming) -> NamedPatient:
+    """The same for any segment; its key ids come from one field, and beside them the other side's where they have a place."""
     # By key, in message order; the type is a remark: an id that is repeated under another one is the same id.
     keys: dict[tuple[str, str], Identifier] = {}
     others: dict[tuple[str, str], Identifier] = {}
-    for repetition in segment.repetitions(places[0]):
-        found = identifier_from_cx(segment, repetition, default_authority)
-        if found is None:
-            continue
-        (keys if found.type in KEY_TYPES else others).setdefault(found.key, found)
-    if not keys:
-        for repetition in segment.repetitions(places[1]):
-            found = identifier_from_cx(segment, repetition, default_authority)
-            if found is not None and found.type in KEY_TYPES:
+    types = naming.types
+    for field in naming.keys:
+        for found in _ids(segment, field, naming.authority):
+            if found.type in types:
                 keys.setdefault(found.key, found)
+            elif field == naming.listed:
+                others.setdefault(found.key, found)
+        if keys:
+            break
+    if naming.keys[0] != naming.listed and not others:
+        listed = [found for found in _ids(segment, naming.listed, naming.authority) if found.type not in types]
+        others = {found.key: found for found in listed}
+    for field in naming.ours:
+        for found in _ids(segment, field, naming.others):
+            keys.setdefault(found.key, found)
     return NamedPatient(tuple(keys.values()), tuple(others.values()))
 
 
-def deletes_key(pid: Segment | None) -> bool:
-    """Whether a PID carries the delete indicator in place of a key id (#11): in PID-3, or in PID-2 where PID-3 is empty."""
+def _ids(segment: Segment, field: int, authority: str) -> Iterator[Identifier]:
+    for repetition in segment.repetitions(field):
+        found = identifier_from_cx(segment, repetition, authority)
+        if found is not None:
+            yield found
+
+
+def deletes_key(pid: Segment | None, naming: Naming) -> bool:
+    """Whether a PID carries the delete indicator in place of a key id (#11): in the first place that holds anything."""
     if pid is None:
         return False
-    for repetition in pid.repetitions(3) or pid.repetitions(2):
+    said = next((found for field in naming.keys if (found := pid.repetitions(field))), [])
+    for repetition in said:
         parts = pid.components(repetition)
-        if parts[0].strip() == '""' and (parts[4].strip() if len(parts) > 4 else "") in KEY_TYPES:
+        if parts[0].strip() == '""' and (parts[4].strip() if len(parts) > 4 else "") in naming.types:
             return True
     return False
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from ophl7.domain.identifiers import Identifier, NamedPatient, named_in
+from ophl7.domain.identifiers import Identifier, NamedPatient, Naming, named_in
 from ophl7.domain.patient import Patient, Side, other_side
 from ophl7.hl7v2.message import Message
 
@@ -49,15 +49,15 @@ class Merge:
     message: int
 
 
-def read_merges(message: Message, authority: str) -> list[MergePair]:
-    """The PID/MRG pairs of a message, in order; each MRG belongs to the PID before it. authority: that of bare ids."""
+def read_merges(message: Message, naming: Naming) -> list[MergePair]:
+    """The PID/MRG pairs of a message, in order; each MRG belongs to the PID before it. naming: the sender's."""
     pairs: list[MergePair] = []
     survivor: NamedPatient | None = None
     for segment in message.segments:
         if segment.name == "PID":
-            survivor = named_in(segment, (3, 2), authority)
+            survivor = named_in(segment, naming)
         elif segment.name == "MRG" and survivor is not None:
-            pairs.append(MergePair(survivor, named_in(segment, (1, 4), authority)))
+            pairs.append(MergePair(survivor, named_in(segment, naming.in_mrg)))
     return pairs
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from ophl7.domain.appointment import Status
+from ophl7.domain.ownership import Owner
 from ophl7.domain.patient import SNAPSHOT_SEGMENTS
 from ophl7.errors import AuthorError
 from ophl7.hl7v2.ack import known_version
@@ -25,8 +26,6 @@ _STATUS_PLACES = ("SCH-25", "SCH-6", "AIP-12", "AIL-12", "AIS-10", "AIG-14")
 
 # An unknown key is a fault of whoever wrote the file, never ignored: a typo would silently switch something off.
 _STRICT: dict[str, str] = {"extra": "forbid"}
-
-FieldOwner = Literal["pm", "emr", "shared"]
 
 
 def _events(key: str, events: Iterable[str]) -> None:
@@ -100,7 +99,7 @@ class FieldRules:
     """
 
     __pydantic_config__: ClassVar = _STRICT
-    owners: Mapping[str, FieldOwner] = field(default_factory=dict)
+    owners: Mapping[str, Owner] = field(default_factory=dict)
     takes: frozenset[str] = frozenset()
     blank: Literal["keep", "delete"] = "keep"
     blank_deletes: frozenset[str] = frozenset()
@@ -111,6 +110,8 @@ class FieldRules:
             for path in paths:
                 if path not in SNAPSHOT_SEGMENTS and not re.fullmatch(r"PID-\d{1,2}", path):
                     raise ValueError(f"{name}: {path!r} is no field of PID and none of {', '.join(SNAPSHOT_SEGMENTS)}")
+                if path in {"PID-1", "PID-3"}:  # a set id is nobody's, and ids are each of them its authority's
+                    raise ValueError(f"{name}: {path} has no owner; ids are learned, see [ids]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +263,10 @@ class CodeTable:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One product. maps: name of a code table -> table; names are lower case (`provider`, `location`, `type`, `plan`)."""
+    """One product. maps: name of a code table -> table; names are lower case (`provider`, `location`, `type`, `plan`).
+
+    origin: the file that it was read from, for people; no key of the file.
+    """
 
     __pydantic_config__: ClassVar = _STRICT
     name: str = "generic"
@@ -276,6 +280,7 @@ class Profile:
     superbill: SuperbillRules = SuperbillRules()
     outbound: Outbound = AS_RECEIVED
     maps: Mapping[str, CodeTable] = field(default_factory=dict)
+    origin: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         taken: dict[str, str] = {}

@@ -69,7 +69,7 @@ def read_arrival(peer: Side, connection: int, received_at: float, raw: bytes, st
         message = Message.parse(body, peer_policy.encoding)
     except Unreadable as trouble:
         return Arrival(peer, connection, received_at, raw, start, end, None, trouble, NOBODY, b"", None, weak=False)
-    named = named_patient(message.first("PID"), peer_policy.authority)
+    named = named_patient(message.first("PID"), policy.namings[peer])
     weak = peer_policy.weak_control_ids or not message.control_id
     return Arrival(
         peer,
@@ -143,5 +143,5 @@ def _merged(arrival: Arrival, message: Message, policy: Policy) -> set[tuple[str
     """Both ends of every pair of a merge message; nothing for any other."""
     if message.trigger not in MERGE_TRIGGERS:
         return set()
-    pairs = read_merges(message, policy.authority_of(arrival.peer))
+    pairs = read_merges(message, policy.namings[arrival.peer])
     return {identifier.key for pair in pairs for identifier in (*pair.survivor.keys, *pair.retired.keys)}

@@ -16,6 +16,7 @@ from ophl7.engine.effects import Effects
 from ophl7.engine.judging import Judge, describe, record_scope
 from ophl7.engine.ledger import settle_held_charges
 from ophl7.engine.merging import Freeze, prepare
+from ophl7.engine.restoring import prepare_restoring, restore
 from ophl7.engine.ruling import Ruling
 from ophl7.engine.storage import DeliveryRow, HeldMessage, HoldRow, JournalUpdate, Keys
 from ophl7.engine.timing import OVERTAKEN, keep_mark
@@ -142,8 +143,10 @@ class Custody:
         effects = Effects(uow, self._policy, number, arrival.peer, message, at)
         if ruling.state == "accepted":
             await prepare(uow, ruling, self._freeze)
+            await prepare_restoring(uow, ruling, self._policy, arrival.peer)
             try:
                 effects.apply(ruling)
+                restore(uow, self._policy, arrival.peer, message, number, effects, at)
             except Exception as error:  # noqa: BLE001 - whatever it is, the message stays in custody
                 uow.undo(mark)
                 ruling = failed_effects(arrival, message, ruling, error)

@@ -19,6 +19,7 @@ from ophl7.engine.judging import Judge
 from ophl7.engine.ledger import move_charges, report_charges
 from ophl7.engine.merging import Freeze, prepare
 from ophl7.engine.ports import Damage
+from ophl7.engine.restoring import prepare_restoring, restore
 from ophl7.engine.ruling import Ruling
 from ophl7.engine.storage import JournalRow, MessageState, Seen, was_taken
 from ophl7.engine.timing import ClockTurn, keep_mark
@@ -184,9 +185,11 @@ class Decider:
         effects: Effects | None = None
         if ruling.state == "accepted":
             await prepare(uow, ruling, self._freeze)
+            await prepare_restoring(uow, ruling, self._policy, arrival.peer)
             effects = Effects(uow, self._policy, number, arrival.peer, message, at)
             try:
                 effects.apply(ruling)
+                restore(uow, self._policy, arrival.peer, message, number, effects, at)
             except Exception as error:  # noqa: BLE001 - one message's fault becomes its hold
                 uow.undo(mark)
                 ruling, effects = failed_effects(arrival, message, ruling, error), None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ophl7.domain.appointment import Appointment, Progress, starts_at
 from ophl7.domain.changes import (
     AddCharge,
-    Change,
     ConfirmPatient,
     CreatePatient,
     Deliver,
@@ -23,6 +22,7 @@ from ophl7.domain.identifiers import subject_of, subject_of_block
 from ophl7.domain.merge import redirects
 from ophl7.domain.patient import Patient, Side
 from ophl7.domain.policy import Policy
+from ophl7.domain.provenance import Origin, noted
 from ophl7.domain.verdicts import Outcome
 from ophl7.engine.coding import coded, headed, without_a_word
 from ophl7.engine.merging import MergeEffects
@@ -69,21 +69,24 @@ class Effects:
     def _record(self, ruling: Ruling) -> Patient | None:
         patient = ruling.match.patient
         fields: dict[str, str] | None = None
+        taken: dict[str, list[str]] = {}  # row of decisions.md -> the fields that came by it
         merges: list[MergePatients] = []
         for judged in ruling.judged:
             change = judged.change
             if isinstance(change, SetField):
                 if patient is not None:
                     fields = self._field(judged, change, patient, fields)
+                    if judged.applies:
+                        taken.setdefault(judged.verdict.row if judged.verdict is not None else "", []).append(change.path)
             elif isinstance(change, MergePatients) and judged.applies:
                 merges.append(change)
             elif judged.applies:
-                patient = self._person(change, patient)
+                patient = self._person(judged, patient)
         if merges:
             self.cleared += self._merge(merges)
             patient = self._uow.state.patients[patient.id] if patient is not None else None
         if patient is not None and fields is not None:
-            patient = replace(patient, fields=fields, message=self._number)
+            patient = replace(patient, fields=fields, message=self._number, origins=self._origins(patient, fields, taken))
         if patient is not None and ruling.mark is not None and self._message.type == "ADT":
             patient = patient.with_mark(self._peer, ruling.mark)
         elif fields is None:
@@ -107,10 +110,20 @@ class Effects:
             fields.pop(change.path, None)
         return fields
 
-    def _person(self, change: Change, patient: Patient | None) -> Patient | None:
+    def _origins(self, patient: Patient, fields: Mapping[str, str], taken: Mapping[str, Sequence[str]]) -> str:
+        """Where his fields come from after these changes; what was deleted comes from nowhere any more."""
+        origins = patient.origins
+        for row, paths in taken.items():
+            gone = [path for path in paths if path not in fields]
+            present = [path for path in paths if path in fields] if gone else paths
+            origins = noted(origins, present, Origin(self._number, row, self._at), gone)
+        return origins
+
+    def _person(self, judged: Judged, patient: Patient | None) -> Patient | None:
         """Whom the message is about, after a change of who he is."""
+        change = judged.change
         if isinstance(change, CreatePatient):
-            return self._create(change)
+            return self._create(change, judged.verdict.row if judged.verdict is not None else "")
         if isinstance(change, LinkIdentifier):
             of = change.of if change.of is not None else patient
             return self._link(change, self._uow.state.patients[of.id]) if of is not None else None
@@ -118,7 +131,7 @@ class Effects:
             return self._standing(change, patient)
         return patient
 
-    def _create(self, change: CreatePatient) -> Patient:
+    def _create(self, change: CreatePatient, row: str) -> Patient:
         subject = subject_of(change.identifiers[0])
         fields = {path: value for path, value in change.fields.items() if isinstance(value, str)}
         patient = Patient(
@@ -130,6 +143,7 @@ class Effects:
             created_at=self._at,
             message=self._number,
             provisional=change.provisional,
+            origins=noted("", fields, Origin(self._number, row, self._at)),
         )
         self._uow.save_patient(patient)
         for identifier in change.identifiers:
@@ -240,7 +254,7 @@ class Effects:
         more = headed(self._message, self._policy.peers[change.to].profile.outbound)
         if change.to != self._peer:
             more += coded(self._message, ruling)
-        body = render(self._message, control_id, ruling, patient, self._address(change.to, patient), more)
+        body = render(self._message, control_id, ruling, patient, self._address(change.to, patient), change.only, more)
         row = DeliveryRow(number, change.to, lane, change.stream, self._number, control_id, "queued", body, self._at)
         self._uow.rows.deliveries.append(row)
         self.deliveries.append(row)
@@ -251,10 +265,12 @@ class Effects:
         if patient is None:
             return None
         mates = self._uow.mates(patient)
-        if len(mates) == 1 and self._peer == self._policy.patient_authority:
+        usual = self._peer == self._policy.patient_authority and self._policy.namings[to].expects == 3
+        if len(mates) == 1 and usual:
             return None
         mapping = redirects(to, mates, self._uow.state.patients) if len(mates) > 1 else {}
-        return Address(self._peer, self._policy, mapping, self._uow.survivor(patient, self._peer))
+        own, theirs = self._uow.survivor(patient, self._peer), self._uow.survivor(patient, to)
+        return Address(self._peer, to, self._policy, mapping, own, theirs)
 
     def _block_lane(self, ruling: Ruling) -> int:
         """An appointment without a patient is a lane of its own; anything else without a patient is one by its message."""

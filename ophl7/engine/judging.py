@@ -69,6 +69,7 @@ class Judge:
         _settle_charges(ruling)
         if arrival.spared:
             _spare(ruling, arrival.spared)
+        _settle_copies(ruling)
         await self._by_codes(uow, arrival, message, context, ruling)
         _wait_for_any_id(ruling)
         judge_time(uow, arrival, message, ruling, self._policy, self.clocks)
@@ -271,6 +272,16 @@ def _spare(ruling: Ruling, sides: Sequence[Side]) -> None:
         if judged.applies and isinstance(judged.change, Deliver) and judged.change.to in sides:
             judged.verdict = strip("", "a copy of this message was made before", code="")
             judged.applies = False
+
+
+def _settle_copies(ruling: Ruling) -> None:
+    """A side that wants to hear of some fields only hears nothing where none of them was taken (#5)."""
+    copies = [one for one in ruling.judged if isinstance(one.change, Deliver) and one.change.only is not None]
+    if copies:
+        taken = {one.change.path for one in ruling.judged if one.applies and isinstance(one.change, SetField)}
+        for copy in copies:
+            if isinstance(copy.change, Deliver) and copy.change.only is not None and taken.isdisjoint(copy.change.only):
+                ruling.judged.remove(copy)
 
 
 def _changes_nothing(ruling: Ruling) -> bool:

@@ -140,7 +140,7 @@ class MergeEffects:
                 continue
             known = made.get(delivery.id)
             source = self._source(delivery, known)
-            body = readdressed(source.body, delivery.control_id, mapping, self._policy.peers[source.peer])
+            body = readdressed(source.body, delivery.control_id, mapping, self._policy, source.peer, delivery.destination)
             if body is None:
                 continue
             renewed = known.renewed if known is not None else ""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ophl7.domain.changes import AddCharge, SetField
-from ophl7.domain.identifiers import KEY_TYPES, Identifier, identifier_from_cx
-from ophl7.domain.patient import Patient, Side
-from ophl7.domain.policy import PeerPolicy, Policy
+from ophl7.domain.identifiers import Identifier, Naming, identifier_from_cx
+from ophl7.domain.patient import SNAPSHOT_SEGMENTS, Patient, Side
+from ophl7.domain.policy import Policy
 from ophl7.domain.verdicts import Outcome
 from ophl7.engine.coding import beside
 from ophl7.engine.ruling import Ruling
@@ -28,40 +28,59 @@ def render(
     ruling: Ruling,
     patient: Patient | None,
     address: Address | None,
+    only: Collection[str] | None = None,
     more: Sequence[Edit] = (),
 ) -> bytes | None:
     """The body to send, None when it is the received bytes with our control id (the usual case: stored once).
 
-    patient: whom the message is about, None for none. address: None when it names him as the receiver knows him. more: what
-    the profiles change, where the rules leave it alone.
+    patient: whom the message is about, as he is by now; None for none. address: None when it names him as the receiver knows
+    him. only: see domain.changes.Deliver. more: what the profiles change, where the rules leave it alone.
     Raises Unwritable for a value that the message's charset lacks.
     """
     edits: list[Edit] = []
     if any(not judged.applies for judged in ruling.judged):
-        edits += _owners_values(message, ruling)
+        edits += _owners_values(message, ruling, only)
         edits += _without_known_charges(ruling)
     if patient is not None and address is not None:
-        edits += _addressed(message, address.mapping, address.supplied(ruling, patient), address.sender)
+        if only is not None:
+            edits += _as_known(message, patient, only, address)
+        supplied, expected = address.supplied(ruling, patient), address.expected
+        edits += _addressed(message, address.mapping, supplied, address.naming, address.receiver, address.policy, expected)
     edits = beside(edits, more) if more else edits
     return rewrite(message, control_id, edits) if edits else None
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """How the receiving side knows the patient. mapping: id -> survivor, for charts that it has merged away.
+    """How the receiving side `to` knows the patient. mapping: id -> survivor, for charts that it has merged away.
 
-    own: whose chart it is on the sender's side by now.
+    own: whose chart it is on the sender's side by now; theirs: on the receiver's.
     """
 
     peer: Side
+    to: Side
     policy: Policy
     mapping: Mapping[tuple[str, str], Patient]
     own: Patient | None = None
+    theirs: Patient | None = None
 
     @property
-    def sender(self) -> PeerPolicy:
-        """What the sender is like."""
-        return self.policy.peers[self.peer]
+    def naming(self) -> Naming:
+        """How the sender names patients."""
+        return self.policy.namings[self.peer]
+
+    @property
+    def receiver(self) -> Naming:
+        """How the receiver does."""
+        return self.policy.namings[self.to]
+
+    @property
+    def expected(self) -> Identifier | None:
+        """The receiver's own id of the patient, where it looks for it elsewhere than in the list of ids (`expects`)."""
+        naming = self.receiver
+        if naming.expects == _KEY_IDS or self.theirs is None:
+            return None
+        return self.theirs.identifier_of(naming.authority, naming.types)
 
     def supplied(self, ruling: Ruling, patient: Patient) -> Identifier | None:
         """The id by which the patients' owner knows him, when the other side named him without it (contract 4).
@@ -72,24 +91,29 @@ class Address:
         if self.peer == self.policy.patient_authority or any(one.authority == authority for one in ruling.match.named.keys):
             return None
         named = next((self.mapping[one.key] for one in ruling.match.named.keys if one.key in self.mapping), patient)
-        known = named.identifier_of(authority)
+        types = self.policy.key_types(authority)
+        known = named.identifier_of(authority, types)
         # A chart that only its own side knew, and has merged: the owner knows the one that it went into (#64).
-        return known if known is not None or self.own is None else self.own.identifier_of(authority)
+        return known if known is not None or self.own is None else self.own.identifier_of(authority, types)
 
 
-def readdressed(body: bytes, control_id: str, mapping: Mapping[tuple[str, str], Patient], sender: PeerPolicy) -> bytes | None:
+def readdressed(
+    body: bytes, control_id: str, mapping: Mapping[tuple[str, str], Patient], policy: Policy, sender: Side, to: Side
+) -> bytes | None:
     """A body that waits, for the survivors of `mapping`; None when it names nobody whom that changes."""
-    message = Message.parse_lenient(body, sender.encoding)
-    edits = _addressed(message, mapping, None, sender)
+    message = Message.parse_lenient(body, policy.peers[sender].encoding)
+    edits = _addressed(message, mapping, None, policy.namings[sender], policy.namings[to], policy)
     return rewrite(message, control_id, edits) if edits else None
 
 
-def _owners_values(message: Message, ruling: Ruling) -> list[Edit]:
-    """Where a value was not taken, the owner's current one leaves in its place (decisions 3)."""
+def _owners_values(message: Message, ruling: Ruling, only: Collection[str] | None) -> list[Edit]:
+    """Where a value was not taken, the owner's current one leaves in its place (decisions 3). only: see `_as_known`."""
     edits: list[Edit] = []
     for judged in ruling.judged:
         change, verdict = judged.change, judged.verdict
         if not isinstance(change, SetField) or verdict is None or verdict.outcome is not Outcome.STRIP:
+            continue
+        if only is not None and change.path not in only:
             continue
         name, _, number = change.path.partition("-")
         segments = message.all(name)
@@ -113,16 +137,50 @@ def _without_known_charges(ruling: Ruling) -> list[Edit]:
     ]
 
 
-def _addressed(
-    message: Message, mapping: Mapping[tuple[str, str], Patient], supplied: Identifier | None, sender: PeerPolicy
-) -> list[Edit]:
-    """PID-2 to -4 as the receiver knows the patient: retired ids become the survivor's of the same authority (decisions 6)."""
+def _as_known(message: Message, patient: Patient, only: Collection[str], address: Address) -> list[Edit]:
+    """The other side's edit, for the owner: the fields of which it wants to hear, and its own as the registry has them (#5).
+
+    So nothing leaves that was not taken or is not wanted, and no field of the owner's leaves empty that has a value. Ids are
+    left as they are.
+    """
     pid = message.first("PID")
-    if pid is None or not (mapping or supplied):
+    edits: list[Edit] = []
+    ids = {"PID-1", "PID-3", *address.naming.own_places}
+    owner_of = address.policy.field_owners.of
+    unwanted = {path for path in patient.fields if path not in only and owner_of(path) == address.peer}
+    ours = {path: value for path, value in patient.fields.items() if path not in unwanted}
+    if pid is not None:
+        known = [int(path.removeprefix("PID-")) for path in ours if path.startswith("PID-")]
+        for number in range(1, max(len(pid), *known, 0) + 1):
+            path, said = f"PID-{number}", pid.canonical(number)
+            current = ours.get(path, "")
+            if path not in ids and said != current and not (path in only and said.strip("^~& ")):
+                edits.append(WriteField(pid.index, number, current))
+    for name in SNAPSHOT_SEGMENTS:
+        segments = message.all(name)
+        if name not in only and segments:
+            edits += [DropSegment(segment.index) for segment in segments]
+            edits += [InsertAfter(segments[0].index - 1, line) for line in ours.get(name, "").split("\r") if line]
+    return edits
+
+
+def _addressed(
+    message: Message,
+    mapping: Mapping[tuple[str, str], Patient],
+    supplied: Identifier | None,
+    sender: Naming,
+    receiver: Naming,
+    policy: Policy,
+    expected: Identifier | None = None,
+) -> list[Edit]:
+    """The ids in PID as the receiver knows him: retired ones become the survivor's of the same authority (decisions 6)."""
+    pid = message.first("PID")
+    if pid is None or not (mapping or supplied or expected):
         return []
     edits: list[Edit] = []
-    ids = _Ids(pid, _KEY_IDS, mapping, sender.authority)
-    others = [(number, _Ids(pid, number, mapping, sender.authority)) for number in (2, 4)] if mapping else []
+    ids = _Ids(pid, _KEY_IDS, mapping, sender, policy.key_types)
+    numbers = sorted({2, 4, *sender.keys, *sender.ours, receiver.expects} - {_KEY_IDS}) if mapping else ()
+    others = [(number, _Ids(pid, number, mapping, sender, policy.key_types, receiver)) for number in numbers]
     if supplied is not None:
         ids.put_first(supplied)
     for lost in (ids.lost, *(one.lost for _, one in others)):
@@ -131,18 +189,34 @@ def _addressed(
     for number, one in ((_KEY_IDS, ids), *others):
         if one.changed:
             edits.append(WriteField(pid.index, number, one.text))
+    if expected is not None:
+        value = escape(expected.value, STANDARD)
+        if value != pid.canonical(receiver.expects):
+            edits.append(WriteField(pid.index, receiver.expects, value))
     return edits
 
 
 class _Ids:
     """One list of ids (CX), rewritten."""
 
-    def __init__(self, pid: Segment, number: int, mapping: Mapping[tuple[str, str], Patient], authority: str) -> None:
+    def __init__(
+        self,
+        pid: Segment,
+        number: int,
+        mapping: Mapping[tuple[str, str], Patient],
+        sender: Naming,
+        types_of: Callable[[str], Collection[str]],
+        receiver: Naming | None = None,
+    ) -> None:
+        """types_of: authority -> types of its key ids. receiver: where it expects its own id, that was put there by us."""
         self._kept: list[str] = []
         self.changed = False
         canonical = pid.canonical(number).split("~") if pid.field(number) else []
+        ours = receiver is not None and number == receiver.expects
+        authority = receiver.authority if ours and receiver is not None else sender.authority_in(number)
         read = [identifier_from_cx(pid, raw, authority) for raw in pid.repetitions(number)]
-        leads = [mapping.get(one.key) if one is not None and one.type in KEY_TYPES else None for one in read]
+        keys = number in sender.ours or ours
+        leads = [mapping.get(one.key) if one is not None and (keys or one.type in sender.types) else None for one in read]
         # What is named anyway is not named twice: a retired id beside the survivor's own just leaves.
         self._named = {one.key for one, survivor in zip(read, leads, strict=True) if one is not None and survivor is None}
         self.lost: Patient | None = None  # the survivor, where nothing in this list names him any more
@@ -151,7 +225,7 @@ class _Ids:
                 self._kept.append(text)
                 continue
             self.changed = True
-            own = survivor.identifier_of(identifier.authority)
+            own = survivor.identifier_of(identifier.authority, types_of(identifier.authority))
             if own is None:
                 self.lost = survivor  # he has no id of that authority: a retired one beside his would name two charts
             elif own.key not in self._named:

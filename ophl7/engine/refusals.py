@@ -32,9 +32,9 @@ async def explain(uow: UnitOfWork, marks: Iterable[object], policy: Policy) -> N
 
 async def _for_survivor(uow: UnitOfWork, source: QueuedBytes, policy: Policy) -> bytes | None:
     sender = policy.peers[source.peer]
-    named = named_patient(Message.parse_lenient(source.body, sender.encoding).first("PID"), sender.authority)
+    named = named_patient(Message.parse_lenient(source.body, sender.encoding).first("PID"), policy.namings[source.peer])
     await uow.fetch(Keys(identifiers={identifier.key for identifier in named.keys}))
     known = [patient for one in named.keys if (patient := uow.patient(one.key)) is not None]
     mates = [mate for patient in known for mate in uow.mates(patient)]
     mapping = redirects(source.destination, mates, uow.state.patients)
-    return readdressed(source.body, "ANEW", mapping, sender) if mapping else None
+    return readdressed(source.body, "ANEW", mapping, policy, source.peer, source.destination) if mapping else None

@@ -47,6 +47,7 @@ class Keys:
     entries: charges that a biller wants to roll up; roll_ups: notes about that.
     originals: journal ids, of messages or of replays of them, for a replay.
     maps: (peer, table, code), for what people have said that these codes are called in the other system.
+    restored: patient ids, for the values of theirs that were answered with the owner's.
     """
 
     controls: set[tuple[str, str, bytes]] = field(default_factory=set)
@@ -65,6 +66,7 @@ class Keys:
     roll_ups: set[int] = field(default_factory=set)
     originals: set[int] = field(default_factory=set)
     maps: set[tuple[Side, str, str]] = field(default_factory=set)
+    restored: set[int] = field(default_factory=set)
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__slots__)
@@ -168,6 +170,7 @@ class State:
     last_roll_up: int = 0  # the last number that was given; told with entries
     originals: dict[int, Original] = field(default_factory=dict)  # by the id that was asked for; absent: no such message
     maps: dict[tuple[Side, str, str], str | None] = field(default_factory=dict)  # None: no person has entered it
+    restored: dict[int, tuple[Restored, ...]] = field(default_factory=dict)
 
 
 def claim(state: State, appointment: Appointment) -> None:
@@ -289,7 +292,10 @@ class Rendering(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DriftRow:
-    """A value that was not taken (#5)."""
+    """A value that was not taken (#5).
+
+    restored: `sent` = the owner's value was sent back, `task` = it was not, which is a person's; None: nobody asked for that.
+    """
 
     id: int
     message: int
@@ -299,6 +305,16 @@ class DriftRow:
     offered: str
     kept: str | None
     rule: str
+    at: float
+    restored: Literal["sent", "task"] | None = None
+
+
+class Restored(NamedTuple):
+    """A value of a peer's that was answered with the owner's before."""
+
+    peer: Side
+    field: str
+    offered: str
     at: float
 
 

@@ -80,6 +80,7 @@ _TABLES: Final = (
     "roll_ups",
     "originals",
     "maps",
+    "restored",
 )
 
 _lists_of = attrgetter(*_LISTS)

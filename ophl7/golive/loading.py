@@ -13,6 +13,7 @@ from ophl7.broker import HANDLER_SECONDS
 from ophl7.clock import SystemClock
 from ophl7.domain.patient import Side
 from ophl7.domain.policy import Policy
+from ophl7.domain.profile import IdPlaces
 from ophl7.engine.arrival import collect_keys, read_arrival
 from ophl7.engine.ids import Ids
 from ophl7.engine.judging import Judge, describe
@@ -94,7 +95,7 @@ async def load_lists(settings: Settings, order: Order, tell: Teller, clock: Cloc
         sources = _look_at_all(settings, order, policy, time, stack)
         parts = load_parts(handlers_path=settings.handlers_path, plugins_path=settings.plugins_path, enabled=settings.plugins)
         watchdog = stack.enter_context(Watchdog(HANDLER_SECONDS))
-        judge = Judge(Router(parts.handlers, parts.rules), policy, Runner(watchdog))
+        router, runner = Router(parts.handlers, parts.rules), Runner(watchdog)
         database = settings.database_path
         if order.dry_run:
             database = stack.enter_context(rehearsal(database, settings.disk_reserve))
@@ -104,10 +105,26 @@ async def load_lists(settings: Settings, order: Order, tell: Teller, clock: Cloc
             waiting, unreachable = await store.open_deliveries(), await store.unreachable()
             standing = StandingOutbox(waiting, unreachable, time.now().timestamp())
             room = _Room(database, settings.disk_reserve)
-            loading = Loading(store, SqliteLists(store), judge, policy, ids, time, room, standing)
-            return [await loading.load(source, order, tell) for source in sources]
+            lists = SqliteLists(store)
+            done: list[Loaded] = []
+            for source in sources:
+                own = _of_tables(policy, order.peer) if source.is_table else policy
+                loading = Loading(store, lists, Judge(router, own, runner), own, ids, time, room, standing)
+                done.append(await loading.load(source, order, tell))
+            return done
         finally:
             await store.close()
+
+
+def _of_tables(policy: Policy, peer: Side) -> Policy:
+    """The messages that we make of a table's rows are written our way, whatever the messages of that system look like.
+
+    Ids stand where `generic` has them, and a cell that is empty, or a column that is not there, deletes nothing.
+    """
+    one = policy.peers[peer]
+    fields = replace(one.profile.fields, blank="keep", blank_deletes=frozenset())
+    profile = replace(one.profile, ids=IdPlaces(), fields=fields)
+    return replace(policy, peers={**policy.peers, peer: replace(one, profile=profile)})
 
 
 def _look_at_all(settings: Settings, order: Order, policy: Policy, clock: Clock, stack: ExitStack) -> list[Source]:

@@ -48,6 +48,11 @@ class Source:
     _longest: int
 
     @property
+    def is_table(self) -> bool:
+        """Whether its records are rows, of which we make the messages."""
+        return self._table is not None
+
+    @property
     def can_resume(self) -> bool:
         """Whether a load of it that was broken off can go on where it was."""
         return bool(self.digest)

@@ -50,7 +50,9 @@ def parse(content: str, name: str, origin: str) -> Profile:
         said: dict[str, Any] = tomllib.loads(content)
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"the profile {origin} is no TOML: {error}") from None
-    said.setdefault("name", name)
+    if "origin" in said:
+        raise ValueError(f"the profile {origin} cannot be used: origin: there is no such key")
+    said |= {"name": said.get("name", name), "origin": origin}
     try:
         return TypeAdapter(Profile).validate_python(said)
     except ValidationError as error:

@@ -27,6 +27,7 @@ from ophl7.engine.storage import (
     Keys,
     OpenDelivery,
     QueuedBytes,
+    Restored,
     Rows,
     Seen,
     State,
@@ -127,6 +128,7 @@ class MemoryStore:
         self._around_merges(keys, state)
         self._roll_ups(keys, state)
         state.maps.update({place: entry.to if (entry := self.codes.get(place)) is not None else None for place in keys.maps})
+        state.restored.update({number: self._restored(number) for number in keys.restored})
         for number in keys.held:
             row = self.journal[number]
             spared = tuple(_side(one) for one in row.spared.split())
@@ -151,6 +153,10 @@ class MemoryStore:
         if row.replay_of is None:
             return True
         return row.state not in {"rejected", "error"} and self.journal[row.replay_of].state in {"rejected", "error"}
+
+    def _restored(self, patient: int) -> tuple[Restored, ...]:
+        sent = [one for one in self.drift if one.patient == patient and one.restored == "sent"]
+        return tuple(Restored(one.peer, one.field, one.offered, one.at) for one in sent)
 
     def _seen(self, key: tuple[str, str, bytes], state: State) -> None:
         peer, control_id, digest = key

@@ -57,6 +57,7 @@ def patient_row(patient: Patient) -> tuple[Any, ...]:
         patient.merged_emr,
         patient.inactive_pm,
         patient.inactive_emr,
+        patient.origins,
         patient.mark_pm,
         patient.mark_emr,
     )
@@ -65,7 +66,7 @@ def patient_row(patient: Patient) -> tuple[Any, ...]:
 def patient_from(row: Row) -> Patient:
     """The inverse."""
     identifiers = tuple([Identifier(*one) for one in json.loads(row[3])])
-    return Patient(row[0], row[1], row[2], identifiers, json.loads(row[4]), row[5], row[6], bool(row[7]), *row[8:14])
+    return Patient(row[0], row[1], row[2], identifiers, json.loads(row[4]), row[5], row[6], bool(row[7]), *row[8:15])
 
 
 def appointment_row(one: Appointment) -> tuple[Any, ...]:
@@ -177,7 +178,10 @@ def writes(rows: Rows) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
         ("render_delivery", [(one.body, one.id) for one in rendered if not one.renewed]),
         ("renew_delivery", [(one.body, one.renewed, one.id) for one in rendered if one.renewed]),
         ("upsert_merge", [merge_row(rows.merges[number]) for number in sorted(rows.merges)]),
-        ("insert_drift", [(d.id, d.message, d.patient, d.peer, d.field, d.offered, d.kept, d.rule, d.at) for d in rows.drift]),
+        (
+            "insert_drift",
+            [(d.id, d.message, d.patient, d.peer, d.field, d.offered, d.kept, d.rule, d.at, d.restored) for d in rows.drift],
+        ),
         ("insert_audit", [(a.at, a.actor, a.action, a.target, a.reason) for a in rows.audit]),
         *code_writes(rows),
         ("upsert_list", [list_row(progress) for progress in rows.lists]),

@@ -11,7 +11,7 @@ from ophl7.domain.identifiers import Identifier, subject_of
 from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient, Side
 from ophl7.engine.originals import Original, Run
-from ophl7.engine.storage import HeldMessage, HoldRow, Keys, QueuedBytes, Seen, State, claim, was_taken
+from ophl7.engine.storage import HeldMessage, HoldRow, Keys, QueuedBytes, Restored, Seen, State, claim, was_taken
 from ophl7.store.rows import appointment_from, charge_from, patient_from
 from ophl7.store.sqlite_roll_ups import load_roll_ups
 from ophl7.store.statements import padded, with_keys
@@ -56,7 +56,14 @@ class Loader:
         if keys.held or keys.originals:
             self._stored(keys, state)
         load_roll_ups(self._connection, keys, state)
+        self._restored(keys.restored, state)
         return state
+
+    def _restored(self, patients: Collection[int], state: State) -> None:
+        for number in patients:
+            state.restored[number] = ()
+        for patient, *sent in self._rows("restored", patients):
+            state.restored[patient] += (Restored(*sent),)
 
     def _rows(self, name: str, keys: Collection[Any], width: int = 1) -> Iterable[Sequence[Any]]:
         ordered = sorted(keys)

@@ -57,7 +57,8 @@ class Entry:
 
 
 def entries() -> list[Entry]:
-    files = {path.stem: payload_of(path) for path in CORPUS}
+    # One author's files carry an EVN-2 of August 2029: until then they would be told #89 as well, and the table be another one.
+    files = {path.stem: payload_of(path).replace(b"20290801", b"20190801") for path in CORPUS}
     with TABLE.open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
     return [Entry(row["file"], files[row["file"]], row) for row in rows]

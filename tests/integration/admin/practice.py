@@ -18,7 +18,7 @@ from ophl7.admin.books_ports import Books
 from ophl7.admin.ports import Face, Reads
 from ophl7.domain.appointment import Appointment, Progress, Resource, Status
 from ophl7.domain.charge import Charge, ChargeState
-from ophl7.domain.identifiers import Identifier, subject_of, subject_of_block
+from ophl7.domain.identifiers import Identifier, Naming, subject_of, subject_of_block
 from ophl7.domain.merge import Merge, MergeState
 from ophl7.domain.patient import Patient, Side
 from ophl7.domain.profile import CodeTable, Profile
@@ -360,6 +360,7 @@ class Desk:
             plugins=lambda: [{"name": "patient_authority"}],
             zone=ZONE,
             authorities={"pm": "PM", "emr": "EMR"},
+            namings={"pm": Naming("PM"), "emr": Naming("EMR")},
             version="0.1",
             books=books(self),
         )

@@ -9,6 +9,7 @@ import pytest
 
 from ophl7.domain.charge import ChargeState
 from ophl7.domain.identifiers import Identifier, subject_of
+from ophl7.domain.provenance import Origin, noted
 from ophl7.engine.storage import DeliveryState
 from tests.integration.admin.practice import ANNA, BOB, NOON, Desk, Practice, adt, dft
 
@@ -21,7 +22,12 @@ FIELDS = {
 
 
 async def test_a_patient_carries_the_names_that_others_rely_on(practice: Practice, desk: Desk) -> None:
-    practice.patient(ANNA, Identifier("EMR", "55", "MR"), Identifier("SSA", "999-99-9999", "SS"), more={"fields": FIELDS})
+    practice.patient(
+        ANNA,
+        Identifier("EMR", "55", "MR"),
+        Identifier("SSA", "999-99-9999", "SS"),
+        more={"fields": FIELDS, "origins": noted("", ["PID-5"], Origin(1, "#1", NOON))},
+    )
     await practice.commit()
     for identifier in ("7050", "PM:7050", "EMR:55", "55"):
         answer = await desk.get(f"/api/v1/patients/{identifier}")
@@ -39,6 +45,7 @@ async def test_a_patient_carries_the_names_that_others_rely_on(practice: Practic
             "merged_into": {"pm": None, "emr": None},
             "provisional": False,
             "fields": FIELDS,
+            "origins": {"PID-5": {"message": 1, "rule": "#1", "at": "2026-11-23T12:00:00-05:00"}},
             "created_at": "2026-11-23T12:00:00-05:00",
             "message": 1,
         }

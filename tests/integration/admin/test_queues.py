@@ -48,6 +48,7 @@ async def test_a_value_that_was_not_taken_carries_the_names_that_others_rely_on(
             "rule": "#5",
             "message": 1,
             "at": "2026-11-23T12:00:00-05:00",
+            "restored": None,
         }
     ]
 

@@ -42,8 +42,10 @@ async def test_it_shows_people_what_is_known(office: Office) -> None:
         "merged into   PM -, EMR -",
         "provisional   no",
     ]
-    assert "PID-11        1 ELM ST^^SPRINGFIELD^NY^12345" in lines
-    assert [line for line in lines if line.startswith("IN1")] == ["IN1           IN1|1|A\ufffd[2J", "IN1           IN1|2|B"]
+    (street,) = [line for line in lines if line.startswith("PID-11")]
+    assert street.startswith("PID-11        1 ELM ST^^SPRINGFIELD^NY^12345   (message 1, #1, ")
+    insurance = [line.partition("   (message")[0] for line in lines if line.startswith("IN1")]
+    assert insurance == ["IN1           IN1|1|A\ufffd[2J", "IN1           IN1|2|B"]
 
 
 async def test_nobody_several_and_no_database_are_told(office: Office) -> None:

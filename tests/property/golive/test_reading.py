@@ -13,7 +13,7 @@ from pathlib import Path
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ophl7.domain.identifiers import named_patient
+from ophl7.domain.identifiers import Naming, named_patient
 from ophl7.golive import values
 from ophl7.golive.messages import messages, segment_end
 from ophl7.golive.records import Record, lines
@@ -76,7 +76,7 @@ def test_what_is_in_a_cell_is_in_the_message(
         found = [Message.parse(record.body or b"") for record in source.records(0, 0)]
     assert len(found) == len(table)
     for (key, family, given_name, born, sex, street), message in zip(table, found, strict=True):
-        assert [one.value for one in named_patient(message.first("PID"), "X").keys] == [f"7{key}"]
+        assert [one.value for one in named_patient(message.first("PID"), Naming("X")).keys] == [f"7{key}"]
         assert message.text("PID-5.1") == family
         assert message.text("PID-5.2") == given_name
         assert message.text("PID-7") == f"{born:%Y%m%d}"

@@ -12,6 +12,7 @@ from ophl7.admin.naming import named_in
 from ophl7.admin.people import name
 from ophl7.admin.problems import Problem
 from ophl7.admin.timeline import Story, timeline
+from ophl7.domain.identifiers import Naming
 from ophl7.engine.storage import DeliveryState, MessageState
 
 ZONE = ZoneInfo("America/New_York")
@@ -50,7 +51,7 @@ def test_a_name_is_read_part_by_part(text: str, said: dict[str, str]) -> None:
     ],
 )
 def test_a_message_names_its_patient_by_a_key_id_only(head: bytes | None, named: str | None) -> None:
-    assert named_in(head, "PM") == named
+    assert named_in(head, Naming("PM")) == named
 
 
 def row(**more: Any) -> dict[str, Any]:  # noqa: ANN401 - a row holds anything

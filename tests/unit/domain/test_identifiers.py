@@ -11,6 +11,7 @@ from ophl7.domain.identifiers import (
     NOBODY,
     Identifier,
     NamedPatient,
+    Naming,
     deletes_key,
     named_patient,
     subject_of,
@@ -20,7 +21,7 @@ from ophl7.hl7v2.message import Message
 
 
 def named(pid: str, encoding: str = "utf-8") -> NamedPatient:
-    return named_patient(message(pid, encoding).first("PID"), "PM")
+    return named_patient(message(pid, encoding).first("PID"), Naming("PM"))
 
 
 def message(pid: str, encoding: str = "utf-8") -> Message:
@@ -78,7 +79,7 @@ def test_what_holds_no_id_names_nobody(pid: str) -> None:
     ],
 )
 def test_a_delete_indicator_in_place_of_a_key_id_is_seen(pid: str, deleted: bool) -> None:
-    assert deletes_key(message(pid).first("PID")) is deleted
+    assert deletes_key(message(pid).first("PID"), Naming("PM")) is deleted
 
 
 def test_ids_are_unescaped_and_trimmed() -> None:
@@ -87,7 +88,7 @@ def test_ids_are_unescaped_and_trimmed() -> None:
 
 def test_a_damaged_id_holds_nothing_that_a_database_would_refuse() -> None:
     found = named_patient(
-        Message.parse(b"MSH|^~\\&|A|B|C|D|2024||ADT^A04|C1|P|2.5\rPID|1||70\xff\x8150\r", "utf-8").first("PID"), "PM"
+        Message.parse(b"MSH|^~\\&|A|B|C|D|2024||ADT^A04|C1|P|2.5\rPID|1||70\xff\x8150\r", "utf-8").first("PID"), Naming("PM")
     )
     assert found.keys
     str(found.keys[0]).encode("utf-8")
@@ -120,7 +121,7 @@ def test_naming_a_patient_by_many_ids_takes_steps_in_proportion_and_keeps_their_
         before = sys.getprofile()
         sys.setprofile(count)
         try:
-            found = named_patient(pid, "PM")
+            found = named_patient(pid, Naming("PM"))
         finally:
             sys.setprofile(before)
         assert [one.value for one in found.keys] == [str(number) for number in range(ids)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ophl7.domain.changes import CreatePatient
-from ophl7.domain.identifiers import Identifier, named_patient
+from ophl7.domain.identifiers import Identifier, Naming, named_patient
 from ophl7.domain.introduction import introduction
 from ophl7.domain.merge import (
     Relation,
@@ -45,7 +45,7 @@ def charts(*made: Patient) -> dict[int, Patient]:
 
 def test_each_mrg_belongs_to_the_pid_before_it() -> None:
     found = read_merges(
-        message("PID|1||7050^^^PM^MR", "PD1|1", "MRG|7051^^^PM^MR", "PID|2||8", "MRG|9", "MRG|10~11^^^X^MR"), "PM"
+        message("PID|1||7050^^^PM^MR", "PD1|1", "MRG|7051^^^PM^MR", "PID|2||8", "MRG|9", "MRG|10~11^^^X^MR"), Naming("PM")
     )
     assert [([one.value for one in pair.survivor.keys], [one.value for one in pair.retired.keys]) for pair in found] == [
         (["7050"], ["7051"]),
@@ -67,12 +67,12 @@ def test_each_mrg_belongs_to_the_pid_before_it() -> None:
     ],
 )
 def test_mrg_1_counts_else_mrg_4_and_key_ids_only(mrg: str, retired: list[str]) -> None:
-    (pair,) = read_merges(message("PID|1||7050", mrg), "PM")
+    (pair,) = read_merges(message("PID|1||7050", mrg), Naming("PM"))
     assert [one.value for one in pair.retired.keys] == retired
 
 
 def test_an_mrg_before_any_pid_is_nobodys() -> None:
-    assert read_merges(message("MRG|7051", "PID|1||7050"), "PM") == []
+    assert read_merges(message("MRG|7051", "PID|1||7050"), Naming("PM")) == []
 
 
 # -- the maps -------------------------------------------------------------------------------------------------------------
@@ -183,7 +183,7 @@ def test_the_merges_of_one_message_see_each_other() -> None:
 
 def introduced(pid: str, authority: str | None = None) -> CreatePatient | None:
     said = message(pid, "IN1|1|PLAN")
-    return introduction(said, named_patient(said.first("PID"), "PM"), authority)
+    return introduction(said, named_patient(said.first("PID"), Naming("PM")), authority)
 
 
 def test_a_complete_pid_introduces_a_provisional_patient_with_nothing_but_who_he_is() -> None:

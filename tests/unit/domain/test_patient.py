@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ophl7.domain.ownership import may_write, owner_of
+from ophl7.domain.ownership import owners_in
 from ophl7.domain.patient import NAME, complete, other_side, read_fields, same_field
 from ophl7.hl7v2.message import NULL, Message, Value
 from tests.unit.store.records import ident, patient
@@ -104,7 +104,7 @@ THE_PMS_WHEN_IT_ONLY_BILLS = ["GT1", "IN1", "IN2", "IN3", "PID-18"]
 
 
 def test_where_the_pm_owns_the_patients_the_table_says_who_owns_what() -> None:
-    assert {path: owner_of(path, "pm") for path in PM_OWNED + EMR_OWNED + SHARED} == {
+    assert {path: owners_in("pm").of(path) for path in PM_OWNED + EMR_OWNED + SHARED} == {
         **dict.fromkeys(PM_OWNED, "pm"),
         **dict.fromkeys(EMR_OWNED, "emr"),
         **dict.fromkeys(SHARED, "shared"),
@@ -113,8 +113,8 @@ def test_where_the_pm_owns_the_patients_the_table_says_who_owns_what() -> None:
 
 def test_where_the_emr_owns_them_insurance_guarantor_and_account_stay_the_pms() -> None:
     for path in PM_OWNED + EMR_OWNED:
-        assert owner_of(path, "emr") == ("pm" if path in THE_PMS_WHEN_IT_ONLY_BILLS else "emr")
-    assert {owner_of(path, "emr") for path in SHARED} == {"shared"}
+        assert owners_in("emr").of(path) == ("pm" if path in THE_PMS_WHEN_IT_ONLY_BILLS else "emr")
+    assert {owners_in("emr").of(path) for path in SHARED} == {"shared"}
 
 
 @given(
@@ -123,8 +123,8 @@ def test_where_the_emr_owns_them_insurance_guarantor_and_account_stay_the_pms() 
     blank=st.booleans(),
 )
 def test_a_field_has_one_writer_but_a_shared_blank_one(path: str, authority: Side, blank: bool) -> None:
-    writers = {side for side in ("pm", "emr") if may_write(path, side, authority, blank=blank)}
-    owner = owner_of(path, authority)
+    writers = {side for side in ("pm", "emr") if owners_in(authority).may_write(path, side, blank=blank)}
+    owner = owners_in(authority).of(path)
     if owner == "shared":
         assert writers == ({"pm", "emr"} if blank else {authority})
     else:

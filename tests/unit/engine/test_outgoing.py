@@ -6,10 +6,9 @@ import pytest
 
 from ophl7.domain.identifiers import Identifier
 from ophl7.domain.patient import Patient
-from ophl7.domain.policy import PeerPolicy
 from ophl7.engine.outgoing import readdressed
 from ophl7.hl7v2.rewrite import with_control_id
-from tests.unit.engine.desk import Desk, adt, dft, ft1, message, msh, pid
+from tests.unit.engine.desk import Desk, adt, dft, ft1, message, msh, pid, policy
 
 
 def left(desk: Desk, place: int = -1) -> list[str]:
@@ -104,22 +103,22 @@ MAPPING = {("PM", "7051"): STAYS, ("EMR", "E2"): STAYS, ("LAB", "9"): STAYS}
 )
 def test_a_retired_id_leaves_as_the_survivors_of_the_same_authority_and_nothing_else_changes(said: str, leaves: str) -> None:
     raw = message(msh("ADT^A08", "C1"), f"PID|1{said}||Rivers^Ada", "ZZZ|7051")
-    body = readdressed(raw, "OURS", MAPPING, PeerPolicy("PM"))
+    body = readdressed(raw, "OURS", MAPPING, policy(), "pm", "emr")
     assert body is not None
     assert body.decode().split("\r")[1:] == [f"PID|1{leaves}||Rivers^Ada", "ZZZ|7051", ""]
 
 
 @pytest.mark.parametrize("said", ["||7052", "||7051^^^LAB", "||7051^^^PM^SS", '||""', "|"])
 def test_what_names_nobody_who_is_retired_is_left_as_it_is(said: str) -> None:
-    assert readdressed(message(msh("ADT^A08", "C1"), f"PID|1{said}"), "OURS", MAPPING, PeerPolicy("PM")) is None
+    assert readdressed(message(msh("ADT^A08", "C1"), f"PID|1{said}"), "OURS", MAPPING, policy(), "pm", "emr") is None
 
 
 def test_other_delimiters_are_the_messages_own() -> None:
     raw = b"MSH$%*!@$APP$FAC$HUB$HUB$20240301$$ADT%A08$C1$P$2.5\rPID$1$$7051%%%PM%MR*E2%%%EMR\r"
-    body = readdressed(raw, "OURS", MAPPING, PeerPolicy("PM"))
+    body = readdressed(raw, "OURS", MAPPING, policy(), "pm", "emr")
     assert body is not None
     assert body.split(b"\r")[1] == b"PID$1$$7050%%%PM%MR*E&1%%%EMR"
 
 
 def test_a_message_without_a_pid_names_nobody() -> None:
-    assert readdressed(message(msh("SIU^S12", "C1"), "SCH|1"), "OURS", MAPPING, PeerPolicy("PM")) is None
+    assert readdressed(message(msh("SIU^S12", "C1"), "SCH|1"), "OURS", MAPPING, policy(), "pm", "emr") is None

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from ophl7.domain.identifiers import Identifier, named_patient
+from ophl7.domain.identifiers import Identifier, Naming, named_patient
 from ophl7.domain.patient import complete, read_fields
 from ophl7.golive.columns import read_header
 from ophl7.golive.rows import Setup, WrongRow, message_of
@@ -25,7 +25,7 @@ def test_a_row_is_an_update_that_says_who_it_is_and_not_when_it_was_said() -> No
     message = made()
     assert (message.event, message.version, message.processing_id) == ("ADT^A31", "2.5.1", "P")
     assert (message.sent_at_text, message.text("EVN-2"), message.control_id) == ("", "", "LINE17")
-    named = named_patient(message.first("PID"), "OTHER")
+    named = named_patient(message.first("PID"), Naming("OTHER"))
     assert named.keys == (Identifier("PM", "7050", "MR"),)
     fields = read_fields(message)
     assert fields == {"PID-5": "ADAMSKI^RUTH", "PID-7": "20180412", "PID-8": "F"}
@@ -64,8 +64,8 @@ def test_an_empty_cell_says_nothing_about_its_field() -> None:
 
 def test_the_patients_own_id_stands_first_and_each_once() -> None:
     message = made(other_id="EMR:E-50;LAB:1", emr_id="E-50", pm_id="7050")
-    assert [str(one) for one in named_patient(message.first("PID"), "X").keys] == ["PM:7050", "EMR:E-50", "LAB:1"]
-    assert [str(one) for one in named_patient(made(authority="OLD").first("PID"), "X").keys] == ["OLD:7050"]
+    assert [str(one) for one in named_patient(message.first("PID"), Naming("X")).keys] == ["PM:7050", "EMR:E-50", "LAB:1"]
+    assert [str(one) for one in named_patient(made(authority="OLD").first("PID"), Naming("X")).keys] == ["OLD:7050"]
 
 
 def test_a_delimiter_in_a_cell_is_data_and_a_line_break_a_blank() -> None:
@@ -73,7 +73,7 @@ def test_a_delimiter_in_a_cell_is_data_and_a_line_break_a_blank() -> None:
     assert message.text("PID-5.1") == r"O|H^A~R&A\F"
     assert message.text("PID-5.2") == "RUTH"
     assert message.text("PID-11.1") == "1 ELM ST APT 4"
-    assert str(named_patient(message.first("PID"), "X").keys[0]) == "PM:7|0^5"
+    assert str(named_patient(message.first("PID"), Naming("X")).keys[0]) == "PM:7|0^5"
     assert len(message.segments) == 3
 
 

@@ -21,6 +21,7 @@ from ophl7.engine.storage import (
     PauseMark,
     QueuedBytes,
     Rendering,
+    Restored,
     Rows,
     Seen,
     Store,
@@ -93,7 +94,9 @@ class StoreSuite:
     # -- patients -------------------------------------------------------------------------------------------------------
 
     async def test_a_patient_comes_back_as_it_was_written(self, store: Store) -> None:
-        one = patient(1, ident("1"), ident("9", "EMR", "PI"), provisional=True, inactive_emr=5.5)
+        one = patient(
+            1, ident("1"), ident("9", "EMR", "PI"), provisional=True, inactive_emr=5.5, origins='[[1,"#1",2.5,"IN1"]]'
+        )
         await store.commit(registered(one))
         state = await store.load(ids_of("9", authority="EMR"), small=True)
         assert state.patients == {1: one}
@@ -367,6 +370,13 @@ class StoreSuite:
         await store.commit(Rows(audit=[AuditRow(1.0, "operator", "look", "message 1", "asked")], drift=[drift(1)]))
 
     # -- deliveries -----------------------------------------------------------------------------------------------------
+
+    async def test_what_was_restored_of_a_patient_is_known_and_what_was_only_reported_is_not(self, store: Store) -> None:
+        rows = [replace(drift(1), restored="sent"), replace(drift(2), restored="task"), drift(3)]
+        rows.append(replace(drift(4), restored="sent", patient=9))
+        await store.commit(Rows(drift=rows))
+        state = await store.load(Keys(restored={1, 2}), small=True)
+        assert state.restored == {1: (Restored(rows[0].peer, rows[0].field, rows[0].offered, rows[0].at),), 2: ()}
 
     async def test_what_is_not_settled_comes_back_oldest_first_with_its_last_mark(self, store: Store) -> None:
         rows = Rows(journal=[journal(1)], deliveries=[delivery(number) for number in (3, 1, 2, 4, 5, 6)])

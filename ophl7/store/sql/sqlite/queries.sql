@@ -24,7 +24,7 @@ SELECT authority, value, patient FROM alias WHERE value IN ({keys});
 -- name: lane_mates
 -- The patients themselves and everybody in their lanes.
 SELECT id, subject, lane, identifiers, fields, created_at, message, provisional, merged_pm, merged_emr, inactive_pm, inactive_emr,
-    mark_pm, mark_emr
+    origins, mark_pm, mark_emr
 FROM patient WHERE lane IN (SELECT lane FROM patient WHERE id IN ({keys}));
 
 -- name: appointments
@@ -96,6 +96,10 @@ FROM delivery d JOIN journal j ON j.id = d.message WHERE d.id IN ({keys});
 WITH wanted (peer, name, code) AS (VALUES {keys})
 SELECT c.peer, c.name, c.code, c.target FROM wanted w JOIN code_entry c ON c.peer = w.peer AND c.name = w.name AND c.code = w.code;
 
+-- name: restored
+-- Values of these patients that were answered with the owner's.
+SELECT patient, peer, field, offered, at FROM drift WHERE restored = 'sent' AND patient IN ({keys}) ORDER BY id;
+
 -- name: coming_appointments
 WITH wanted (subject, now) AS (VALUES {keys})
 SELECT a.id, a.origin, a.filler, a.placer, a.subject, a.patient, a.start, a.starts_at, a.duration, a.status, a.status_raw,
@@ -128,12 +132,12 @@ WHERE id = ?;
 
 -- name: upsert_patient
 INSERT INTO patient (id, subject, lane, identifiers, fields, created_at, message, provisional, merged_pm, merged_emr, inactive_pm,
-    inactive_emr, mark_pm, mark_emr)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    inactive_emr, origins, mark_pm, mark_emr)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET lane = excluded.lane, identifiers = excluded.identifiers, fields = excluded.fields,
     message = excluded.message, provisional = excluded.provisional, merged_pm = excluded.merged_pm,
     merged_emr = excluded.merged_emr, inactive_pm = excluded.inactive_pm, inactive_emr = excluded.inactive_emr,
-    mark_pm = excluded.mark_pm, mark_emr = excluded.mark_emr;
+    origins = excluded.origins, mark_pm = excluded.mark_pm, mark_emr = excluded.mark_emr;
 
 -- name: upsert_alias
 INSERT INTO alias (value, authority, type, patient) VALUES (?, ?, ?, ?)
@@ -192,7 +196,7 @@ INSERT INTO merge (id, retired, survivor, pm_at, emr_at, state, message) VALUES 
 ON CONFLICT (id) DO UPDATE SET pm_at = excluded.pm_at, emr_at = excluded.emr_at, state = excluded.state;
 
 -- name: insert_drift
-INSERT INTO drift (id, message, patient, peer, field, offered, kept, rule, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO drift (id, message, patient, peer, field, offered, kept, rule, at, restored) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: insert_audit
 INSERT INTO audit (at, actor, action, target, reason) VALUES (?, ?, ?, ?, ?);

@@ -29,12 +29,13 @@ SELECT id, peer, substr(raw, start + 1, min("end" - start, 16384)) AS head FROM 
 SELECT state, count(*) AS messages FROM (SELECT state FROM journal ORDER BY id DESC LIMIT ?) GROUP BY state;
 
 -- name: patients
-SELECT id, subject, lane, identifiers, fields, created_at, message, provisional, merged_pm, merged_emr, inactive_pm, inactive_emr
+SELECT id, subject, lane, identifiers, fields, created_at, message, provisional, merged_pm, merged_emr, inactive_pm, inactive_emr,
+    origins
 FROM patient {where} ORDER BY id;
 
 -- name: named
 SELECT a.authority, a.value, a.type, p.id, p.subject, p.lane, p.identifiers, p.fields, p.created_at, p.message, p.provisional,
-    p.merged_pm, p.merged_emr, p.inactive_pm, p.inactive_emr
+    p.merged_pm, p.merged_emr, p.inactive_pm, p.inactive_emr, p.origins
 FROM alias a JOIN patient p ON p.id = a.patient {where} ORDER BY a.authority;
 
 -- name: appointments
@@ -69,7 +70,7 @@ SELECT id, message, key, blocks, reason, since, peer, closed_at, closed_how, clo
 WHERE message = ? ORDER BY id;
 
 -- name: drift
-SELECT id, message, patient, peer, field, offered, kept, rule, at FROM drift {where} ORDER BY id DESC LIMIT ?;
+SELECT id, message, patient, peer, field, offered, kept, rule, at, restored FROM drift {where} ORDER BY id DESC LIMIT ?;
 
 -- name: deliveries
 SELECT id, destination, lane, stream, message, control_id, state, created_at, attempts, next_at, last_answer, changed_at
