@@ -11,6 +11,7 @@ from ophl7.domain.policy import Policy
 from ophl7.domain.verdicts import Verdict, hold
 from ophl7.engine.acts import Act
 from ophl7.engine.arrival import Arrival, Timing, collect_keys, read_held
+from ophl7.engine.correcting import prepare_voids
 from ophl7.engine.effects import Effects
 from ophl7.engine.judging import Judge, describe, record_scope
 from ophl7.engine.ledger import settle_held_charges
@@ -140,6 +141,7 @@ class Custody:
         effects = Effects(uow, self._policy, number, arrival.peer, message, at)
         if ruling.state == "accepted":
             await prepare(uow, ruling, self._freeze)
+            await prepare_voids(uow, ruling)
             try:
                 effects.apply(ruling)
             except Exception as error:  # noqa: BLE001 - whatever it is, the message stays in custody

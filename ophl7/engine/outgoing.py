@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ophl7.domain.changes import AddCharge, SetField
@@ -27,13 +27,14 @@ def render(
     ruling: Ruling,
     patient: Patient | None,
     address: Address | None,
+    more: Sequence[Edit] = (),
 ) -> bytes | None:
     """The body to send, None when it is the received bytes with our control id (the usual case: stored once).
 
     patient: whom the message is about, None for none. address: None when it names him as the receiver knows him.
-    Raises Unwritable for a value that the message's charset lacks.
+    more: what the receiver wants to have written otherwise. Raises Unwritable for a value that the message's charset lacks.
     """
-    edits: list[Edit] = []
+    edits: list[Edit] = [*more]
     if any(not judged.applies for judged in ruling.judged):
         edits += _owners_values(message, ruling)
         edits += _without_known_charges(ruling)

@@ -45,6 +45,8 @@ class Keys:
     blocks: objects whose later messages wait behind a hold (domain.verdicts.Condition).
     entries: charges that a biller wants to roll up; roll_ups: notes about that.
     originals: journal ids, of messages or of replays of them, for a replay.
+    sets: (authority, id, digest), for charges that no FT1-2 names (#57).
+    lost: deliveries that will never reach their destination, for what takes back their charges (#50).
     """
 
     controls: set[tuple[str, str, bytes]] = field(default_factory=set)
@@ -62,6 +64,8 @@ class Keys:
     entries: set[int] = field(default_factory=set)
     roll_ups: set[int] = field(default_factory=set)
     originals: set[int] = field(default_factory=set)
+    sets: set[tuple[str, str, bytes]] = field(default_factory=set)
+    lost: set[int] = field(default_factory=set)
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__slots__)
@@ -164,6 +168,8 @@ class State:
     roll_ups: dict[int, RollUp | None] = field(default_factory=dict)
     last_roll_up: int = 0  # the last number that was given; told with entries
     originals: dict[int, Original] = field(default_factory=dict)  # by the id that was asked for; absent: no such message
+    sets: dict[tuple[int, bytes], tuple[Charge, ...]] = field(default_factory=dict)  # the line that stands for each set (#57)
+    taken_back: dict[int, tuple[int, ...]] = field(default_factory=dict)  # a lost delivery -> what waits behind it
 
 
 def claim(state: State, appointment: Appointment) -> None:
@@ -347,6 +353,7 @@ class Rows:
     united: list[tuple[int, int]] = field(default_factory=list)  # a lane, and the one that it goes on in
     moved: list[tuple[int, int]] = field(default_factory=list)  # a waiting delivery, and its lane from now on
     rendered: list[Rendering] = field(default_factory=list)
+    taken_back: list[tuple[int, int]] = field(default_factory=list)  # a delivery, and one that takes charges of it back
     sending: list[int] = field(default_factory=list)  # deliveries that were on their way when a merge united their lanes
     lists: list[ListProgress] = field(default_factory=list)
     list_refusals: list[ListRefusal] = field(default_factory=list)

@@ -373,7 +373,14 @@ def test_every_named_statement_is_one_that_sqlite_understands(tmp_path: Path) ->
     asyncio.run(schema())
     with closing(sqlite3.connect(tmp_path / "ophl7.db")) as connection:
         for name, text in statements("sqlite").items():
-            width = {"seen": 3, "appointments": 2, "charges": 2, "last_of_lane": 2, "coming_appointments": 2}.get(name, 1)
+            width = {
+                "seen": 3,
+                "appointments": 2,
+                "charges": 2,
+                "charge_sets": 2,
+                "last_of_lane": 2,
+                "coming_appointments": 2,
+            }.get(name, 1)
             ready = with_keys("sqlite", name, 2, width) if "{keys}" in text else text
             with suppress(sqlite3.ProgrammingError):  # how many values it wants is known to its caller
                 connection.execute(f"EXPLAIN {ready}", [None] * ready.count("?"))
