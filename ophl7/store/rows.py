@@ -122,9 +122,13 @@ def charge_row(charge: Charge, delivery: int | None) -> tuple[Any, ...]:
     )
 
 
+# What people are shown of a charge; what follows is for rules.
+SHOWN = Charge._fields[:15]
+
+
 def charge_from(row: Row) -> Charge:
     """The inverse, as far as people are shown it."""
-    values = list(row[:15])
+    values = list(row[: len(SHOWN)])
     values[8], values[10] = tuple(json.loads(row[8])), tuple(json.loads(row[10]))
     return Charge(*values)
 
