@@ -1,4 +1,7 @@
-"""Charges: a DFT as a whole for the PM, and each of its FT1 (decisions 5)."""
+"""Charges: a DFT as a whole for the PM, and each of its FT1 (decisions 5).
+
+What an FT1 says is read by the EMR's profile, how a correction leaves goes by the PM's.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ from ophl7.kit import (
     Location,
     Reject,
     Segment,
+    correction_of,
     faults,
-    read_charge,
-    usable_ids,
+    read_charges,
 )
 
 handlers = Handlers("charge")
@@ -31,9 +34,12 @@ async def forward(_msh: Segment, ctx: Context) -> list[Change]:
     changes: list[Change] = [Deliver("pm", "charges")]
     if ctx.introduces is not None:
         changes.insert(0, ctx.introduces)  # the practice goes live: the patient is learned (decisions 2)
-    usable = usable_ids(message)
-    for number, ft1 in enumerate(charges):
-        line = read_charge(message, ft1, usable)
-        known = await ctx.charge(line) if line.usable_id else None
-        changes.append(AddCharge(line, number, known, faults(ft1, number + 1, line)))
+    sender = ctx.policy.peers[ctx.peer]
+    receiver = ctx.policy.peers["pm"].profile.charges
+    lines = read_charges(message, sender.profile.charges, weak=sender.weak_control_ids)
+    for number, (ft1, line) in enumerate(zip(charges, lines, strict=True)):
+        known = await ctx.charge(line) if line.usable_id and not line.supplied else None
+        repeats = await ctx.repeated(line)
+        correction = correction_of(line, known, receiver)
+        changes.append(AddCharge(line, number, known, faults(ft1, number + 1, line), correction, repeats))
     return changes

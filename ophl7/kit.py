@@ -48,7 +48,8 @@ from ophl7.domain.changes import (
     Translate,
     UpdatePatient,
 )
-from ophl7.domain.charge import CREDIT, PAYMENT_TYPES, Charge, ChargeLine, faults, read_charge, usable_ids
+from ophl7.domain.charge import CREDIT, PAYMENT_TYPES, Charge, ChargeLine, correction_of
+from ophl7.domain.charge_reading import faults, read_charge, read_charges, usable_ids
 from ophl7.domain.coding import mapping_key, table_of
 from ophl7.domain.identifiers import Identifier, NamedPatient, deletes_key
 from ophl7.domain.introduction import introduction
@@ -56,6 +57,7 @@ from ophl7.domain.merge import MERGE_TRIGGERS, MergePair, read_merges
 from ophl7.domain.merging import Wanted, planned
 from ophl7.domain.patient import BIRTH_DATE, NAME, SEX, Patient, Side, complete, deletes_identity, other_side, read_fields
 from ophl7.domain.policy import PeerPolicy, Policy
+from ophl7.domain.service_date import is_to_come, is_too_old, service_day
 from ophl7.domain.verdicts import Condition, Hold, Ignore, Outcome, Reject, Verdict, accepts, apply, hold, reject, strip
 from ophl7.errors import RegistrationError
 from ophl7.hl7v2.ack import Location
@@ -115,19 +117,24 @@ __all__ = [
     "Wanted",
     "apply",
     "complete",
+    "correction_of",
     "deletes_identity",
     "deletes_key",
     "differences",
     "faults",
     "hold",
+    "is_to_come",
+    "is_too_old",
     "mapping_key",
     "other_side",
     "planned",
     "read_booking",
     "read_charge",
+    "read_charges",
     "read_fields",
     "read_merges",
     "reject",
+    "service_day",
     "strip",
     "table_of",
     "usable_ids",
@@ -171,6 +178,9 @@ class View(Protocol):
 
     def charge(self, match: Match, line: ChargeLine) -> Charge | None:
         """The charge of that patient's lane with the FT1-2 of `line`."""
+
+    def repeated(self, match: Match, same_set: bytes) -> int | None:
+        """The first earlier message that brought this set of charges for that patient's lane (#57)."""
 
     def mates(self, patient: Patient) -> list[Patient]:
         """Everybody whom either side's merges join with a loaded patient, himself included."""
@@ -323,6 +333,17 @@ class Context:
             for key in self.match.named.keys:
                 await _load(Read("charge", (*key.key, line.transaction_id)))
             return self._view.charge(self.match, line)
+
+    async def repeated(self, line: ChargeLine) -> int | None:
+        """The message that brought the same set of charges before, when `line` stands for one (#57); None for none."""
+        if not line.same_set or self.match.ambiguous:
+            return None
+        try:
+            return self._view.repeated(self.match, line.same_set)
+        except LookupError:
+            for key in self.match.named.keys:
+                await _load(Read("repeat", (*key.key, line.same_set.hex())))
+            return self._view.repeated(self.match, line.same_set)
 
 
 Handler = Callable[[Segment, Context], Coroutine[Any, Any, Sequence[Change]]]

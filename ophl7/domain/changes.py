@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from ophl7.domain.appointment import Appointment, Booking, Status
-from ophl7.domain.charge import Charge, ChargeLine, Fault
+from ophl7.domain.charge import Charge, ChargeLine, Correction
+from ophl7.domain.charge_reading import Fault
 from ophl7.domain.coding import CodePlace
 from ophl7.domain.identifiers import Identifier
 from ophl7.domain.merge import Relation
@@ -152,13 +153,19 @@ class SetAppointment(Change):
 
 @dataclass(frozen=True, slots=True)
 class AddCharge(Change):
-    """One FT1. known: the charge of the same identity that the ledger already has. faults: why it is incomplete (#41)."""
+    """One FT1. known: the charge of the same identity that the ledger already has. faults: why it is incomplete (#41).
+
+    correction: how it leaves when it corrects that charge (#49). repeats: the message that brought the same set of charges
+    before, None for none (#57).
+    """
 
     kind: ClassVar[str] = "charge.add"
     line: ChargeLine
     number: int  # its place in the message, from 0
     known: Charge | None
     faults: tuple[Fault, ...]
+    correction: Correction = ""
+    repeats: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

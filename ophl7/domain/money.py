@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Context, Decimal, Inexact
 
-from ophl7.domain.charge import is_number
+from ophl7.domain.charge_reading import is_number
 
 # An amount of more characters is no amount of money; with fewer, any sum of a database full of them is exact.
 LONGEST_AMOUNT = 64

@@ -143,7 +143,10 @@ class ScheduleRules:
 
 @dataclass(frozen=True, slots=True)
 class ChargeRules:
-    """How the EMR's charges are read, and how the PM wants them (decisions 5, domain 1.4).
+    """How the EMR's charges are read, and how the PM wants them (decisions 5, domain 1.4, decision record 0039).
+
+    Read by the EMR's profile: new, update, void, payment, supply_ids, service_date, oldest_days, procedure, amount. Written by
+    the PM's: corrections, update_code, void_code, negative_voids, payments, drug_code; and new, where an update leaves as that.
 
     new, update, void, payment: its codes of FT1-6. corrections: what becomes of another content under a known FT1-2 (#49): a
     person's (hold), a void and the new one (replace), or the receiver's update code (update, `update_code`).

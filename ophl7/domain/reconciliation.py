@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, Literal, NamedTuple, get_args
 
-from ophl7.domain.charge import read_charge, usable_ids
+from ophl7.domain.charge_reading import read_charge, usable_ids
 from ophl7.domain.money import Sum, amount_of
 from ophl7.errors import Unreadable
 from ophl7.hl7v2.message import Message

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from ophl7.domain.charge_reading import read_charges, usable_ids
 from ophl7.domain.coding import codes_in
 from ophl7.domain.identifiers import NOBODY, NamedPatient, named_patient, subject_of, subject_of_block
 from ophl7.domain.merge import MERGE_TRIGGERS, read_merges
@@ -133,10 +134,24 @@ def collect_keys(arrival: Arrival, keys: Keys, policy: Policy) -> None:
         origin = policy.schedule_authority if arrival.named.keys else arrival.peer
         keys.appointments |= {(origin, reference) for reference in _references(message)}
     elif message.type == "DFT":
-        for transaction in {ft1.lead(2) for ft1 in message.all("FT1")}:
-            if transaction:
-                for identifier in arrival.named.keys:
-                    keys.charges.add((*identifier.key, transaction))
+        _collect_charges(arrival, message, keys, policy)
+
+
+def _collect_charges(arrival: Arrival, message: Message, keys: Keys, policy: Policy) -> None:
+    """By FT1-2, and what has none of its own as a set (#57); the visit may be an appointment of the patient's (#47)."""
+    charges = message.all("FT1")
+    for transaction in {ft1.lead(2) for ft1 in charges}:
+        if transaction:
+            for identifier in arrival.named.keys:
+                keys.charges.add((*identifier.key, transaction))
+    if len(usable_ids(message)) < len(charges):
+        for line in read_charges(message, policy.peers[arrival.peer].profile.charges):
+            if line.same_set:
+                keys.sets |= {(*identifier.key, line.same_set) for identifier in arrival.named.keys}
+    visit = message.first("PV1")
+    number = visit.lead(19) if visit is not None else ""
+    if number:
+        keys.appointments.add((policy.schedule_authority, number))
 
 
 def _merged(arrival: Arrival, message: Message, policy: Policy) -> set[tuple[str, str]]:

@@ -12,6 +12,7 @@ from ophl7.domain.verdicts import Verdict, hold
 from ophl7.engine.acts import Act
 from ophl7.engine.arrival import Arrival, Timing, collect_keys, read_held
 from ophl7.engine.coding import waits_for_a_word
+from ophl7.engine.correcting import prepare_voids
 from ophl7.engine.effects import Effects
 from ophl7.engine.judging import Judge, describe, record_scope
 from ophl7.engine.ledger import settle_held_charges
@@ -144,6 +145,7 @@ class Custody:
         if ruling.state == "accepted":
             await prepare(uow, ruling, self._freeze)
             await prepare_restoring(uow, ruling, self._policy, arrival.peer)
+            await prepare_voids(uow, ruling)
             try:
                 effects.apply(ruling)
                 restore(uow, self._policy, arrival.peer, message, number, effects, at)

@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from ophl7.domain.charge import ChargeState
 from ophl7.domain.patient import Side
 from ophl7.domain.policy import Policy
 from ophl7.domain.verdicts import apply
 from ophl7.engine.answers import Given, Voice, describe_damage
 from ophl7.engine.arrival import Arrival
+from ophl7.engine.correcting import prepare_voids
 from ophl7.engine.custody import Custody, detail, failed_effects, headline, subject_in_journal, take_custody
 from ophl7.engine.effects import Effects
 from ophl7.engine.frames import NO_MEMBERS, Frame
@@ -186,6 +188,7 @@ class Decider:
         if ruling.state == "accepted":
             await prepare(uow, ruling, self._freeze)
             await prepare_restoring(uow, ruling, self._policy, arrival.peer)
+            await prepare_voids(uow, ruling)
             effects = Effects(uow, self._policy, number, arrival.peer, message, at)
             try:
                 effects.apply(ruling)
@@ -218,9 +221,8 @@ class Decider:
         uow.cause = number
         return decision._replace(released=await self._custody.release(uow, effects.cleared, at))
 
-    @staticmethod
     def _count_charges(
-        uow: UnitOfWork, arrival: Arrival, message: Message, ruling: Ruling, number: int, settled: Sequence[int]
+        self, uow: UnitOfWork, arrival: Arrival, message: Message, ruling: Ruling, number: int, settled: Sequence[int]
     ) -> None:
         """Charges that are held or refused are in the ledger too (P8); of a message sent again the last one counts (#84b).
 
@@ -228,7 +230,9 @@ class Decider:
         """
         subject = subject_in_journal(ruling, arrival, None) or 0
         if ruling.state in ("held", "rejected"):
-            report_charges(uow, message, number, subject, "held" if ruling.state == "held" else "rejected")
+            rules = self._policy.peers[arrival.peer].profile.charges
+            state: ChargeState = "held" if ruling.state == "held" else "rejected"
+            report_charges(uow, message, number, subject, state, rules, weak=arrival.weak)
         for before in settled:
             move_charges(uow, message, before, subject, "superseded")
 

@@ -24,7 +24,9 @@ from ophl7.domain.patient import Patient, Side
 from ophl7.domain.policy import Policy
 from ophl7.domain.provenance import Origin, noted
 from ophl7.domain.verdicts import Outcome
-from ophl7.engine.coding import coded, headed, without_a_word
+from ophl7.engine.charge_writing import charge_edits
+from ophl7.engine.coding import beside, coded, headed, without_a_word
+from ophl7.engine.correcting import follows, replaces, voids
 from ophl7.engine.merging import MergeEffects
 from ophl7.engine.outgoing import Address, render
 from ophl7.engine.ruling import Judged, Ruling
@@ -58,10 +60,13 @@ class Effects:
         delivery: int | None = None
         for judged in ruling.judged:
             if judged.applies and isinstance(judged.change, Deliver):
+                self._void(ruling, patient)
                 delivery = self._deliver(judged.change, ruling, patient)
         for judged in ruling.judged:
             if isinstance(judged.change, AddCharge) and patient is not None and judged.applies:
-                self._charge(judged.change, patient.subject, "sent", delivery)
+                self._charge(judged.change, _of(judged.change, patient), "sent", delivery)
+        if delivery is not None:
+            self._uow.rows.taken_back += [(earlier, delivery) for earlier in sorted(follows(ruling))]
         self._uow.rows.codes_seen += without_a_word(ruling, self._peer, self._number, self._at)
 
     # -- patients -----------------------------------------------------------------------------------------------------
@@ -251,14 +256,30 @@ class Effects:
         number = self._uow.ids.next("delivery")
         control_id = self._uow.ids.control_id("D", number)
         lane = patient.lane if patient is not None else self._block_lane(ruling)
+        written = charge_edits(self._message, ruling, self._policy, change.to)
         more = headed(self._message, self._policy.peers[change.to].profile.outbound)
         if change.to != self._peer:
             more += coded(self._message, ruling)
-        body = render(self._message, control_id, ruling, patient, self._address(change.to, patient), change.only, more)
+        written = beside(written, more) if more else written
+        body = render(self._message, control_id, ruling, patient, self._address(change.to, patient), change.only, written)
         row = DeliveryRow(number, change.to, lane, change.stream, self._number, control_id, "queued", body, self._at)
         self._uow.rows.deliveries.append(row)
         self.deliveries.append(row)
         return number
+
+    def _void(self, ruling: Ruling, patient: Patient | None) -> None:
+        """Charges that this message replaces are voided before it leaves, each as the PM knows it (#49)."""
+        if patient is None or not any(replaces(judged) for judged in ruling.judged):
+            return
+        mates = self._uow.mates(patient)
+        mapping = redirects("pm", mates, self._uow.state.patients) if len(mates) > 1 else {}
+        for void in voids(self._uow, ruling, self._policy, mapping):
+            number = self._uow.ids.next("delivery")
+            control_id = self._uow.ids.control_id("D", number)
+            row = DeliveryRow(number, "pm", patient.lane, "charges", self._number, control_id, "queued", void.body, self._at)
+            self._uow.rows.deliveries.append(row)
+            self._uow.rows.taken_back.append((void.of, number))
+            self.deliveries.append(row)
 
     def _address(self, to: Side, patient: Patient | None) -> Address | None:
         """How the receiver knows the patient; None when the message names him as it should, as nearly all of the owner's do."""
@@ -287,6 +308,12 @@ class Effects:
             self.cleared.append(key)
 
 
+def _of(change: AddCharge, patient: Patient) -> int:
+    """Under whom a charge stands: what follows another one, under its chart, also where that was merged (decisions 5)."""
+    known = change.known
+    return known.subject if known is not None and known.state == "sent" else patient.subject
+
+
 def new_charge(uow: UnitOfWork, message: int, number: int, subject: int, line: ChargeLine, state: ChargeState) -> Charge:
     """A ledger row. An FT1-2 that identifies nothing is kept in the journal only: it must never match another charge (#57)."""
     return Charge(
@@ -297,6 +324,8 @@ def new_charge(uow: UnitOfWork, message: int, number: int, subject: int, line: C
         transaction_id=line.transaction_id if line.usable_id else "",
         kind=line.kind,
         date=line.date,
+        verb=line.verb,
+        same_set=line.same_set,
         procedure=line.procedure,
         modifiers=line.modifiers,
         units=line.units,

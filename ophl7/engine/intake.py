@@ -25,6 +25,7 @@ from ophl7.engine.frames import Frame, join_answers, read_frame
 from ophl7.engine.handover import fresh, made_anew
 from ophl7.engine.ids import Ids
 from ophl7.engine.judging import describe, record_scope
+from ophl7.engine.lost_charges import keep_back
 from ophl7.engine.matching import NO_MATCH, match
 from ophl7.engine.ports import Clock, Envelope
 from ophl7.engine.refusals import explain
@@ -206,6 +207,7 @@ class Engine:
         decided = [await self._decide(uow, frame) for frame in frames]
         outcomes = [await perform(uow, request) for request in asked]
         await explain(uow, marks, self._policy)
+        await keep_back(uow, marks, self._clock.now().timestamp())
         return await self._finish(uow, frames, decided, marks, outcomes, began)
 
     async def _decide(self, uow: UnitOfWork, frame: Frame) -> list[Decision]:

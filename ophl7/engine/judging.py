@@ -263,7 +263,7 @@ def _settle_charges(ruling: Ruling) -> None:
     else:
         copies = [judged for judged in ruling.judged if isinstance(judged.change, Deliver)]
         ruling.judged = [judged for judged in ruling.judged if judged not in copies]
-        ruling.warnings = [said for said in ruling.warnings if all(said is not judged.verdict for judged in copies)]
+        ruling.warnings = [said for said in ruling.warnings if all(said is not one for judged in copies for one in judged.said)]
 
 
 def _spare(ruling: Ruling, sides: Sequence[Side]) -> None:

@@ -6,7 +6,9 @@ Money is never dropped, and never counted twice: each FT1 has one row that count
 from __future__ import annotations
 
 from ophl7.domain.changes import AddCharge
-from ophl7.domain.charge import ChargeState, read_charge, usable_ids
+from ophl7.domain.charge import ChargeState
+from ophl7.domain.charge_reading import read_charges
+from ophl7.domain.profile import ChargeRules
 from ophl7.engine.effects import new_charge
 from ophl7.engine.ruling import Ruling
 from ophl7.engine.storage import ChargeUpdate
@@ -14,11 +16,15 @@ from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.hl7v2.message import Message
 
 
-def report_charges(uow: UnitOfWork, message: Message, number: int, subject: int, state: ChargeState) -> None:
-    """The charges of a DFT that is held or refused stand in the ledger too (P8, #43). number: its journal id."""
-    usable = usable_ids(message)
-    for line, ft1 in enumerate(message.all("FT1")):
-        uow.add_charge(new_charge(uow, number, line, subject, read_charge(message, ft1, usable), state), None)
+def report_charges(
+    uow: UnitOfWork, message: Message, number: int, subject: int, state: ChargeState, rules: ChargeRules, *, weak: bool
+) -> None:
+    """The charges of a DFT that is held or refused stand in the ledger too (P8, #43). number: its journal id.
+
+    rules, weak: of its sender, see read_charges.
+    """
+    for place, line in enumerate(read_charges(message, rules, weak=weak)):
+        uow.add_charge(new_charge(uow, number, place, subject, line, state), None)
 
 
 def move_charges(uow: UnitOfWork, message: Message, number: int, subject: int, state: ChargeState) -> None:

@@ -139,6 +139,7 @@ class Outbox:
             OpenDelivery(row.id, row.destination, row.lane, row.stream, row.control_id, row.state, 0, None, row.created_at),
             self._now(),
         )
+        self._parked += row.state in STOPPED
         self._wake.set()
 
     def marked(self, mark: Mark) -> None:

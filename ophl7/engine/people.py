@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from ophl7.domain.charge import clears, read_charge, usable_ids
+from ophl7.domain.charge import clears
+from ophl7.domain.charge_reading import read_charges
 from ophl7.domain.policy import Policy
 from ophl7.engine.acts import Act, Done, NotDone
 from ophl7.engine.arrival import read_held
@@ -65,14 +66,14 @@ class People:
         return Done(at, "discarded", "ignored", (), await self._custody.judge_again(uow, waiting, at))
 
     async def _waiting_for_charges(self, uow: UnitOfWork, number: int) -> list[HoldRow]:
-        """What waits for charges that this message would have brought (#48, #50)."""
+        """What waits for charges that this message would have brought (#48, #50), or repeats them (#57)."""
         try:
             _, message = read_held(uow.state.held[number], self._policy)
         except Unreadable:
             return []  # it is let go all the same
         if message.type != "DFT":
             return []
-        usable = usable_ids(message)
-        keys = {clears(read_charge(message, ft1, usable)) for ft1 in message.all("FT1")} - {""}
+        rules = self._policy.peers[uow.state.held[number].peer].profile.charges
+        keys = {clears(line) for line in read_charges(message, rules)} - {""} | {f"repeat:{number}"}
         await uow.fetch(Keys(waiting=keys))
         return [row for key in keys for row in uow.waiting_for(key)]

@@ -18,11 +18,15 @@ RulingState = Literal["accepted", "rejected", "held", "ignored", "stale"]
 
 @dataclass(slots=True)
 class Judged:
-    """A change and the strictest verdict on it; verdict None: no rule had an opinion. applies: whether it is taken."""
+    """A change and the strictest verdict on it; verdict None: no rule had an opinion. applies: whether it is taken.
+
+    said: all verdicts on it that were as strict and have something to tell.
+    """
 
     change: Change
     verdict: Verdict | None
     applies: bool
+    said: Sequence[Verdict] = ()
 
 
 @dataclass(slots=True)
@@ -56,10 +60,14 @@ class Ruling:
             if strictest is None or verdict.outcome > strictest.outcome:
                 strictest = verdict
         applies = strictest is None or strictest.outcome is Outcome.APPLY
-        self.judged.append(Judged(change, strictest, applies))
-        for verdict in verdicts:
-            if strictest is not None and verdict.outcome is strictest.outcome and (not applies or verdict.code or verdict.text):
-                self.note(verdict)
+        said = [
+            verdict
+            for verdict in verdicts
+            if strictest is not None and verdict.outcome is strictest.outcome and (not applies or verdict.code or verdict.text)
+        ]
+        self.judged.append(Judged(change, strictest, applies, said))
+        for verdict in said:
+            self.note(verdict)
 
     def note(self, verdict: Verdict) -> None:
         """Takes note of a verdict on the message as a whole."""

@@ -48,6 +48,8 @@ class Keys:
     originals: journal ids, of messages or of replays of them, for a replay.
     maps: (peer, table, code), for what people have said that these codes are called in the other system.
     restored: patient ids, for the values of theirs that were answered with the owner's.
+    sets: (authority, id, digest), for charges that no FT1-2 names (#57).
+    lost: deliveries that will never reach their destination, for what takes back their charges (#50).
     """
 
     controls: set[tuple[str, str, bytes]] = field(default_factory=set)
@@ -67,6 +69,8 @@ class Keys:
     originals: set[int] = field(default_factory=set)
     maps: set[tuple[Side, str, str]] = field(default_factory=set)
     restored: set[int] = field(default_factory=set)
+    sets: set[tuple[str, str, bytes]] = field(default_factory=set)
+    lost: set[int] = field(default_factory=set)
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__slots__)
@@ -171,6 +175,8 @@ class State:
     originals: dict[int, Original] = field(default_factory=dict)  # by the id that was asked for; absent: no such message
     maps: dict[tuple[Side, str, str], str | None] = field(default_factory=dict)  # None: no person has entered it
     restored: dict[int, tuple[Restored, ...]] = field(default_factory=dict)
+    sets: dict[tuple[int, bytes], tuple[Charge, ...]] = field(default_factory=dict)  # the line that stands for each set (#57)
+    taken_back: dict[int, tuple[int, ...]] = field(default_factory=dict)  # a lost delivery -> what waits behind it
 
 
 def claim(state: State, appointment: Appointment) -> None:
@@ -367,6 +373,7 @@ class Rows:
     united: list[tuple[int, int]] = field(default_factory=list)  # a lane, and the one that it goes on in
     moved: list[tuple[int, int]] = field(default_factory=list)  # a waiting delivery, and its lane from now on
     rendered: list[Rendering] = field(default_factory=list)
+    taken_back: list[tuple[int, int]] = field(default_factory=list)  # a delivery, and one that takes charges of it back
     sending: list[int] = field(default_factory=list)  # deliveries that were on their way when a merge united their lanes
     lists: list[ListProgress] = field(default_factory=list)
     list_refusals: list[ListRefusal] = field(default_factory=list)

@@ -60,6 +60,7 @@ _LISTS: Final = (
     "sending",
     "codes",
     "codes_seen",
+    "taken_back",
 )
 
 # The dictionaries of a State that a later load adds to; lanes, holds and what was reused have ways of their own.
@@ -81,6 +82,8 @@ _TABLES: Final = (
     "originals",
     "maps",
     "restored",
+    "sets",
+    "taken_back",
 )
 
 _lists_of = attrgetter(*_LISTS)
@@ -128,6 +131,8 @@ class UnitOfWork:
         self.extra_reads += 1
         for authority, value, transaction in tuple(keys.charges):
             keys.charges |= {(*mate.key, transaction) for mate in self._lane_ids((authority, value))}
+        for authority, value, same_set in tuple(keys.sets):
+            keys.sets |= {(*mate.key, same_set) for mate in self._lane_ids((authority, value))}
         self._asked.append(keys)
         self._merge(await self._store.load(keys, small=True))
 
@@ -153,6 +158,9 @@ class UnitOfWork:
         elif request.kind == "map":
             peer, table, code = request.key
             keys.maps.add(("pm" if peer == "pm" else "emr", table, code))
+        elif request.kind == "repeat":
+            authority, value, same_set = request.key
+            keys.sets.add((authority, value, bytes.fromhex(same_set)))
         else:
             authority, value, transaction = request.key
             keys.charges.add((authority, value, transaction))
@@ -245,14 +253,24 @@ class UnitOfWork:
         counts: Charge | None = None
         same: Charge | None = None
         for subject in self.subjects_of(match):
-            found = self._alive(self.state.charges[subject, line.transaction_id])
+            found = self.state.charges[subject, line.transaction_id]  # loaded with it: what is compared under another name
+            if line.identity != line.transaction_id:
+                found = self.state.charges.get((subject, line.identity))
+            found = self._alive(found)
             if found is None or found.message == self.current or (found.state == "held" and found.message > self.current):
                 continue
             counts = counting(counts, found)
             if (found.kind, found.content) == (line.kind, line.content):
                 same = counting(same, found)  # two charts of one patient may each have had their own (#48)
         # After a credit the same charge again is a new decision, a person's: then the credit counts.
-        return same if same is not None and counts is not None and (same.state, same.kind) == ("sent", counts.kind) else counts
+        return same if same is not None and counts is not None and (same.state, same.verb) == ("sent", counts.verb) else counts
+
+    def repeated(self, match: Match, same_set: bytes) -> int | None:
+        """The first live message before this one with that set of charges (#57). Raises LookupError when it was not loaded."""
+        found = [
+            row.message for subject in self.subjects_of(match) for row in self.state.sets[subject, same_set] if self._alive(row)
+        ]
+        return min((number for number in found if number < self.current), default=None)
 
     def mates(self, patient: Patient) -> list[Patient]:
         """Everybody whom either side's merges join with this patient, himself included."""
@@ -327,15 +345,24 @@ class UnitOfWork:
 
     def add_charge(self, charge: Charge, delivery: int | None) -> None:
         """Adds a ledger row; a live one is found by later messages of this batch."""
-        if charge.transaction_id and charge.state in ("held", "sent"):
-            place = (charge.subject, charge.transaction_id)
-            known = self._alive(self.state.charges.get(place))
-            own = known is not None and (known.message, known.line) == (charge.message, charge.line)
-            self.put(self.state.charges, place, charge if own else counting(known, charge))
+        charge = charge._replace(delivery=delivery)
+        if charge.state in ("held", "sent"):
+            self._make_known(charge)
         self.rows.charges.append((charge, delivery))
         if any((moved.message, moved.line) == (charge.message, charge.line) for moved in self.rows.charge_updates):
             # What this batch had said of the same line is written after all inserts: so is what has become of it since.
             self.rows.charge_updates.append(ChargeUpdate(charge.message, charge.line, charge.state, charge.subject, delivery))
+
+    def _make_known(self, charge: Charge) -> None:
+        if charge.transaction_id:
+            place = (charge.subject, charge.identity)
+            known = self._alive(self.state.charges.get(place))
+            own = known is not None and (known.message, known.line) == (charge.message, charge.line)
+            self.put(self.state.charges, place, charge if own else counting(known, charge))
+        if charge.same_set:
+            subject_set = (charge.subject, charge.same_set)
+            others = (row for row in self.state.sets.get(subject_set, ()) if row.message != charge.message)
+            self.put(self.state.sets, subject_set, (*others, charge))
 
     def add_hold(self, row: HoldRow, message: HeldMessage | None) -> None:
         """Takes custody of a message; None when it is in custody already and was not loaded."""

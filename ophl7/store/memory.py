@@ -65,6 +65,7 @@ class MemoryStore:
         self.lists: dict[int, ListProgress] = {}
         self.list_refusals: list[ListRefusal] = []
         self.roll_ups: dict[int, RollUp] = {}
+        self.taken_back: set[tuple[int, int]] = set()
         self.commits = 0
         self.away: str | None = None
         self.refuse: set[str] = set()
@@ -103,7 +104,7 @@ class MemoryStore:
         state = State()
         for key in keys.controls:
             self._seen(key, state)
-        identifiers = keys.identifiers | {(authority, value) for authority, value, _ in keys.charges}
+        identifiers = keys.identifiers | {(authority, value) for authority, value, _ in (*keys.charges, *keys.sets)}
         identifiers |= {(authority, value) for _, _, authority, value in keys.last if value}
         for identifier in identifiers:
             state.aliases[identifier] = self.aliases.get(identifier)
@@ -115,9 +116,7 @@ class MemoryStore:
         for _, one in sorted(state.appointment_rows.items()):
             claim(state, one)
         self._patients(state)
-        for authority, value, transaction in keys.charges:
-            for subject in self._lane(authority, value, state):
-                state.charges[subject, transaction] = self._charge(subject, transaction)
+        self._ledger(keys, state)
         for peer, subject, authority, value in keys.last:
             number = state.aliases.get((authority, value)) if value else None
             actual = subject if number is None else self.patients[number].subject
@@ -191,11 +190,30 @@ class MemoryStore:
             return [subject_of(Identifier(authority, value))]
         return [state.patients[mate].subject for mate in state.lanes[state.patients[number].lane]]
 
-    def _charge(self, subject: int, transaction: str) -> Charge | None:
-        found: Charge | None = None
-        for charge, _ in self.charges.values():
-            if charge.subject == subject and charge.transaction_id == transaction and charge.state in {"held", "sent"}:
-                found = counting(found, charge)
+    def _ledger(self, keys: Keys, state: State) -> None:
+        for authority, value, transaction in keys.charges:
+            for subject in self._lane(authority, value, state):
+                state.charges[subject, transaction] = None
+                for charge in self._live(subject):
+                    if charge.transaction_id == transaction:
+                        place = (subject, charge.identity)
+                        state.charges[place] = counting(state.charges.get(place), charge)
+        for authority, value, same_set in keys.sets:
+            for subject in self._lane(authority, value, state):
+                same = [charge for charge in self._live(subject) if charge.same_set == same_set]
+                state.sets[subject, same_set] = tuple(sorted(same, key=lambda charge: (charge.message, charge.line)))
+        for lost in keys.lost:
+            back = [number for of, number in sorted(self.taken_back) if of == lost]
+            state.taken_back[lost] = tuple(number for number in back if self.deliveries[number].state == "queued")
+
+    def _live(self, subject: int) -> list[Charge]:
+        """What is compared with later charges: what waits or was sent, but for what the receiver refused for good."""
+        found: list[Charge] = []
+        for charge, number in self.charges.values():
+            delivery = self.deliveries.get(number) if number is not None else None
+            became = delivery.state if delivery is not None else ""
+            if charge.subject == subject and charge.state in {"held", "sent"} and became != "rejected":
+                found.append(charge._replace(delivery=number, skipped=became == "skipped"))
         return found
 
     def _around_merges(self, keys: Keys, state: State) -> None:
@@ -309,6 +327,7 @@ class MemoryStore:
 
     def _commit_deliveries(self, rows: Rows) -> None:
         self.deliveries.update({row.id: row for row in rows.deliveries})
+        self.taken_back.update(rows.taken_back)
         for mark in rows.marks:
             self.marks[mark.id] = mark
             self.deliveries[mark.id] = self.deliveries[mark.id]._replace(state=mark.state)

@@ -118,14 +118,26 @@ def charge_row(charge: Charge, delivery: int | None) -> tuple[Any, ...]:
         charge.content,
         charge.state,
         delivery,
+        charge.verb,
+        charge.same_set or None,
     )
 
 
+# What people are shown of a charge; what follows is for rules.
+SHOWN = Charge._fields[:15]
+
+
 def charge_from(row: Row) -> Charge:
-    """The inverse, without the delivery."""
-    values = list(row[:15])
+    """The inverse, as far as people are shown it."""
+    values = list(row[: len(SHOWN)])
     values[8], values[10] = tuple(json.loads(row[8])), tuple(json.loads(row[10]))
     return Charge(*values)
+
+
+def known_charge_from(row: Row) -> Charge:
+    """The same with what rules need of it: verb, set, delivery, and whether a person skipped that."""
+    verb, same_set, delivery, skipped = row[15:19]
+    return charge_from(row)._replace(verb=verb, same_set=same_set or b"", delivery=delivery, skipped=bool(skipped))
 
 
 def journal_row(row: JournalRow) -> tuple[Any, ...]:
@@ -170,6 +182,7 @@ def writes(rows: Rows) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
         ("close_hold", [(c.at, c.how, c.by, c.reason, c.message, c.id) for c in rows.closed_holds]),
         ("update_journal", [(u.state, u.subject, u.row, u.reason, u.detail, u.id) for u in rows.updates]),
         ("insert_delivery", [delivery_row(row) for row in rows.deliveries]),
+        ("insert_taken_back", rows.taken_back),
         ("mark_delivery", [(m.state, m.attempts, m.next_at, m.answer, m.at, m.id) for m in rows.marks]),
         ("mark_link", [(one.destination, "up" if one.reachable else "down") for one in rows.links]),
         ("mark_pause", [(one.destination, one.reason) for one in rows.pauses]),

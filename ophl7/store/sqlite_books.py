@@ -15,7 +15,7 @@ from ophl7.domain.current import AcceptedCharge
 from ophl7.domain.reconciliation import DftRow, LedgerLine
 from ophl7.engine.roll_ups import RollUp
 from ophl7.store.reader import SqliteReader
-from ophl7.store.rows import appointment_from, charge_from, roll_up_from
+from ophl7.store.rows import SHOWN, appointment_from, charge_from, roll_up_from
 from ophl7.store.statements import statements
 
 Row = Mapping[str, Any]
@@ -168,4 +168,4 @@ def _accepted(row: Row) -> AcceptedCharge:
 
 def _charge(row: Row) -> Charge:
     state = "held" if row["standing"] == "held" else "sent"
-    return charge_from([b"" if name == "content" else state if name == "state" else row[name] for name in Charge._fields])
+    return charge_from([b"" if name == "content" else state if name == "state" else row[name] for name in SHOWN])

@@ -12,7 +12,7 @@ from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient, Side
 from ophl7.engine.originals import Original, Run
 from ophl7.engine.storage import HeldMessage, HoldRow, Keys, QueuedBytes, Restored, Seen, State, claim, was_taken
-from ophl7.store.rows import appointment_from, charge_from, patient_from
+from ophl7.store.rows import appointment_from, known_charge_from, patient_from
 from ophl7.store.sqlite_roll_ups import load_roll_ups
 from ophl7.store.statements import padded, with_keys
 
@@ -31,15 +31,14 @@ class Loader:
         state = State()
         if keys.controls:
             self._controls(keys.controls, state)
-        identifiers = keys.identifiers | {(authority, value) for authority, value, _ in keys.charges}
+        identifiers = keys.identifiers | {(authority, value) for authority, value, _ in (*keys.charges, *keys.sets)}
         identifiers |= {(authority, value) for _, _, authority, value in keys.last if value}
         if identifiers:
             self._aliases(identifiers, state)
         if keys.appointments:
             self._appointments(keys.appointments, state)
         self._patients(state)
-        if keys.charges:
-            self._charges(keys.charges, state)
+        self._ledger(keys, state)
         if keys.last:
             self._last(keys.last, state)
         if holds and (identifiers or keys.appointments or keys.waiting or keys.blocks):
@@ -125,22 +124,36 @@ class Loader:
             survivors |= {patient.merged_emr for patient in state.patients.values()}
             wanted = {number for number in survivors if number is not None} - set(state.patients) - asked
 
+    def _ledger(self, keys: Keys, state: State) -> None:
+        if keys.charges:
+            self._charges(keys.charges, state)
+        if keys.sets:
+            self._sets(keys.sets, state)
+        state.taken_back.update(dict.fromkeys(keys.lost, ()))
+        for lost, number in self._rows("taken_back", keys.lost):
+            state.taken_back[lost] = (*state.taken_back[lost], number)
+
     def _charges(self, keys: Collection[tuple[str, str, str]], state: State) -> None:
         """The same FT1-2 under anybody of the patient's lane is the same charge (decisions 5)."""
-        wanted: set[tuple[int, str]] = set()
-        for authority, value, transaction in keys:
-            number = state.aliases[authority, value]
-            if number is None:
-                wanted.add((subject_of(Identifier(authority, value)), transaction))
-            else:
-                lane = state.lanes[state.patients[number].lane]
-                wanted |= {(state.patients[mate].subject, transaction) for mate in lane}
+        wanted = {
+            (subject, transaction) for authority, value, transaction in keys for subject in _subjects(state, authority, value)
+        }
         for key in wanted:
             state.charges[key] = None
         for row in self._rows("charges", wanted, 2):
-            charge = charge_from(row)
-            key = (charge.subject, charge.transaction_id)
-            state.charges[key] = counting(state.charges[key], charge)
+            charge = known_charge_from(row)
+            key = (charge.subject, charge.identity)
+            state.charges[key] = counting(state.charges.get(key), charge)
+
+    def _sets(self, keys: Collection[tuple[str, str, bytes]], state: State) -> None:
+        """What has no FT1-2 is found by all that a message billed without one (#57)."""
+        wanted = {(subject, same_set) for authority, value, same_set in keys for subject in _subjects(state, authority, value)}
+        state.sets.update(dict.fromkeys(wanted, ()))
+        for row in self._rows("charge_sets", wanted, 2):
+            charge = known_charge_from(row)
+            key = (charge.subject, charge.same_set)
+            if charge not in state.sets[key]:  # the last key of a padded statement is asked for more than once
+                state.sets[key] = (*state.sets[key], charge)
 
     def _last(self, keys: Collection[tuple[Any, int, str, str]], state: State) -> None:
         asked: dict[tuple[str, int], list[tuple[Any, int]]] = {}
@@ -226,3 +239,11 @@ class Loader:
     def _take_holds(self, name: str, keys: Collection[Any], state: State) -> None:
         for row in self._rows(name, keys):
             state.holds[row[0]] = HoldRow(*row)
+
+
+def _subjects(state: State, authority: str, value: str) -> list[int]:
+    """Everybody of that patient's lane; of an id that nobody has yet, its own."""
+    number = state.aliases[authority, value]
+    if number is None:
+        return [subject_of(Identifier(authority, value))]
+    return [state.patients[mate].subject for mate in state.lanes[state.patients[number].lane]]

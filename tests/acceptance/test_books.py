@@ -111,7 +111,7 @@ DAMAGE = {
     ),
     "a line was counted twice": (
         """INSERT INTO charge SELECT 99, message, 7, subject, 'T-9', kind, date, procedure, modifiers, units, diagnoses, amount,
-        visit, content, state, delivery FROM charge WHERE transaction_id = 'T-1'""",
+        visit, content, state, delivery, verb, same_set FROM charge WHERE transaction_id = 'T-1'""",
         "the ledger has this charge, its message does not bring it",
     ),
     "a message is gone": (

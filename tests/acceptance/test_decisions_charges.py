@@ -7,19 +7,12 @@ from dataclasses import replace
 import pytest
 
 from ophl7.testing.peers import accept, close, refuse
+from tests.acceptance.billing import registered
 from tests.acceptance.messages import FEE, OSCAR, RUTH, Fee, Side, adt, dft, message, relayed, segments
-from tests.acceptance.practice import EMR_OWNS, PM_OWNS, SETUPS, Opening, Practice
+from tests.acceptance.practice import EMR_OWNS, PM_OWNS, SETUPS, Opening
 from tests.acceptance.replies import VERSIONS, assert_refused
 
 pytestmark = pytest.mark.timeout(30)
-
-
-async def registered(opened: Opening, setup: str, **more: str) -> Practice:
-    """A practice in which Ruth and Oscar are known."""
-    practice = await opened(setup, **more)
-    people = [adt(f"REG{who.id}", "A28", who, sender=practice.patients) for who in (RUTH, OSCAR)]
-    await practice.accepted(practice.patients, *people)
-    return practice
 
 
 # -- 40 -------------------------------------------------------------------------------------------------------------------

@@ -77,6 +77,8 @@ def keys(draw: st.DrawFn) -> Keys:
         identifiers=draw(st.sets(st.tuples(AUTHORITIES, VALUES), max_size=4)),
         appointments=draw(st.sets(st.tuples(PEERS, st.sampled_from(["A", "B", "C"])), max_size=4)),
         charges=draw(st.sets(st.tuples(AUTHORITIES, VALUES, st.sampled_from(["T1", "T2"])), max_size=4)),
+        sets=draw(st.sets(st.tuples(AUTHORITIES, VALUES, st.sampled_from([b"S1", b"S2"])), max_size=3)),
+        lost=draw(st.sets(st.integers(1, 30), max_size=3)),
         last={
             (peer, subject_of(Identifier(authority, value)), authority, value)
             for peer, authority, value in draw(st.sets(st.tuples(PEERS, AUTHORITIES, VALUES), max_size=3))
@@ -163,14 +165,23 @@ class Stores(RuleBasedStateMachine):
 
     @rule(
         lines=st.lists(
-            st.tuples(subjects(), TRANSACTIONS, st.sampled_from(["held", "sent", "rejected"])), min_size=1, max_size=3
+            st.tuples(
+                subjects(),
+                TRANSACTIONS,
+                st.sampled_from(["held", "sent", "rejected"]),
+                st.sampled_from(["new", "void", "payment"]),
+                st.sampled_from([b"", b"S1", b"S2"]),
+            ),
+            min_size=1,
+            max_size=3,
         )
     )
-    def charge(self, lines: list[tuple[int, str, str]]) -> None:
+    def charge(self, lines: list[tuple[int, str, str, str, bytes]]) -> None:
         message = self.next()
         rows = Rows()
-        for line, (subject, transaction, state) in enumerate(lines):
-            made = charge(self.next(), subject, transaction, message=message, line=line, state=state)
+        for line, (subject, transaction, state, verb, same_set) in enumerate(lines):
+            more = {"message": message, "line": line, "state": state, "verb": verb, "same_set": same_set}
+            made = charge(self.next(), subject, transaction, **more)
             rows.charges.append((made, None))
         self.commit(rows)
         again = [(one._replace(id=self.next(), state="sent"), 1) for one, _ in rows.charges[:1]]
@@ -245,6 +256,17 @@ class Stores(RuleBasedStateMachine):
             name = f"R{self.next()}" if renewed else ""
             self.commit(Rows(moved=[(number, lane)], rendered=[Rendering(number, body, name)]))
             assert self.run(self.memory.body_of(number)) == self.run(self.sqlite.body_of(number)) == body
+
+    @rule(data=st.data(), state=st.sampled_from(["rejected", "skipped", "parked"]))
+    def carry(self, data: st.DataObject, state: str) -> None:
+        """A charge leaves with a copy that something of it becomes, and another copy takes it back."""
+        if len(self.memory.deliveries) > 1 and self.memory.charges:
+            first, second = sorted(data.draw(st.sets(st.sampled_from(sorted(self.memory.deliveries)), min_size=2, max_size=2)))
+            message, line = data.draw(st.sampled_from(sorted(self.memory.charges)))
+            subject = self.memory.charges[message, line][0].subject
+            rows = Rows(charge_updates=[ChargeUpdate(message, line, "sent", subject, first)])
+            rows.marks, rows.taken_back = [mark(first, state)], [(first, second)]
+            self.commit(rows)
 
     @rule(asked=keys(), small=st.booleans(), custody=st.booleans(), around=st.booleans())
     def load(self, asked: Keys, small: bool, custody: bool, around: bool) -> None:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ophl7.domain.charge import Charge, ChargeLine, Fault, clears, counting, faults, is_number, read_charge, usable_ids
+from ophl7.domain.charge import Charge, ChargeLine, clears, counting
+from ophl7.domain.charge_reading import Fault, faults, is_number, read_charge, usable_ids
 from ophl7.hl7v2.message import Message
 from tests.unit.store.records import charge
 

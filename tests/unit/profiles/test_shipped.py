@@ -75,7 +75,7 @@ async def test_ecw_as_pm_gets_charges_in_its_version() -> None:
             msh("ADT^A04", "REG"), "EVN||20240301100000", pid("E7", rest="").replace("||E7||", "|900|E7^^^PM^MR|5501|")
         )
         assert await one.send("pm", sent) == ["AA"]
-        await one.send("emr", dft("C1", ft1("T-1"), ids="E7^^^PM^MR"))
+        await one.send("emr", dft("C1", ft1("T-1"), ids="5501^^^PM^MR"))
         assert left(one, "C1")[0].endswith("|P|2.3")
 
 

@@ -223,7 +223,7 @@ class StoreSuite:
         await store.commit(Rows(charges=[(charge(1, 5, state="held"), None)]))
         await store.commit(Rows(charges=[(charge(2, subject, message=1, amount="7"), 3)]))
         state = await store.load(Keys(charges={("PM", "P1", "T1")}), small=True)
-        assert state.charges == {(subject, "T1"): charge(1, subject)}
+        assert state.charges == {(subject, "T1"): charge(1, subject, delivery=3)}
 
     async def test_a_charge_moves_on_and_one_that_is_not_there_does_not(self, store: Store) -> None:
         await store.commit(registered(patient(1)))
@@ -232,7 +232,53 @@ class StoreSuite:
         moves = [ChargeUpdate(1, 0, "sent", subject, 8), ChargeUpdate(9, 0, "sent", subject, None)]
         await store.commit(Rows(charge_updates=moves))
         state = await store.load(Keys(charges={("PM", "P1", "T1")}), small=True)
-        assert state.charges == {(subject, "T1"): charge(1, subject)}
+        assert state.charges == {(subject, "T1"): charge(1, subject, delivery=8)}
+
+    async def test_what_its_receiver_refused_for_good_is_no_live_charge_and_what_was_skipped_is_marked(
+        self, store: Store
+    ) -> None:
+        await store.commit(registered(patient(1)))
+        subject = patient(1).subject
+        states = {1: "rejected", 2: "skipped", 3: "accepted", 4: "parked"}
+        rows = Rows(journal=[journal(1)], deliveries=[delivery(n, state=state) for n, state in states.items()])
+        rows.charges = [(charge(n, subject, f"T{n}", message=1, line=n, same_set=b"S"), n) for n in states]
+        await store.commit(rows)
+        state = await store.load(Keys(charges={("PM", "P1", f"T{n}") for n in states}, sets={("PM", "P1", b"S")}), small=True)
+        found = {transaction: one and (one.delivery, one.skipped) for (_, transaction), one in state.charges.items()}
+        assert found == {"T1": None, "T2": (2, True), "T3": (3, False), "T4": (4, False)}
+        assert [one.transaction_id for one in state.sets[subject, b"S"]] == ["T2", "T3", "T4"]
+
+    async def test_payments_are_found_apart_from_the_charges_whose_number_they_bear(self, store: Store) -> None:
+        await store.commit(registered(patient(1)))
+        subject = patient(1).subject
+        paid, billed = charge(1, subject, kind="PY", verb="payment"), charge(2, subject, verb="update")
+        await store.commit(Rows(charges=[(billed, None), (paid, None)]))
+        state = await store.load(Keys(charges={("PM", "P1", "T1")}), small=True)
+        assert state.charges == {(subject, "T1"): billed, (subject, "\rT1"): paid}
+
+    async def test_a_set_of_charges_without_numbers_is_found_under_anybody_of_the_lane_and_as_long_as_it_lives(
+        self, store: Store
+    ) -> None:
+        first, second = patient(1), patient(2, lane=subject_of(ident("P1")))
+        unknown = subject_of(ident("nobody"))
+        await store.commit(registered(first, second))
+        rows = [
+            charge(1, second.subject, "", same_set=b"S"),
+            charge(2, first.subject, "", same_set=b"other"),
+            charge(3, unknown, "", same_set=b"S", state="held"),
+            charge(4, first.subject, "", same_set=b"S", state="cancelled"),
+        ]
+        await store.commit(Rows(charges=[(one, None) for one in rows]))
+        state = await store.load(Keys(sets={("PM", "P1", b"S"), ("PM", "nobody", b"S")}), small=True)
+        assert state.sets == {(first.subject, b"S"): (), (second.subject, b"S"): (rows[0],), (unknown, b"S"): (rows[2],)}
+
+    async def test_what_waits_to_take_back_a_lost_charge_is_found_by_it(self, store: Store) -> None:
+        rows = Rows(journal=[journal(1)], deliveries=[delivery(n) for n in range(1, 6)])
+        rows.taken_back = [(1, 2), (1, 3), (4, 5), (1, 2)]
+        await store.commit(rows)
+        await store.commit(Rows(marks=[mark(3)]))
+        state = await store.load(Keys(lost={1, 2}), small=True)
+        assert state.taken_back == {1: (2,), 2: ()}
 
     # -- the last of a lane ---------------------------------------------------------------------------------------------
 

@@ -377,6 +377,7 @@ def test_every_named_statement_is_one_that_sqlite_understands(tmp_path: Path) ->
                 "seen": 3,
                 "appointments": 2,
                 "charges": 2,
+                "charge_sets": 2,
                 "last_of_lane": 2,
                 "coming_appointments": 2,
                 "code_entries": 3,

@@ -38,11 +38,26 @@ SELECT a.id, a.origin, a.filler, a.placer, a.subject, a.patient, a.start, a.star
 FROM wanted w JOIN appointment a ON a.placer = w.reference AND a.origin = w.origin AND a.placer <> '';
 
 -- name: charges
+-- What the receiver refused for good was never billed: it is as if it had not come.
 WITH wanted (subject, transaction_id) AS (VALUES {keys})
 SELECT c.id, c.message, c.line, c.subject, c.transaction_id, c.kind, c.date, c.procedure, c.modifiers, c.units, c.diagnoses,
-    c.amount, c.visit, c.content, c.state
+    c.amount, c.visit, c.content, c.state, c.verb, c.same_set, c.delivery, coalesce(d.state, '') = 'skipped'
 FROM wanted w JOIN charge c ON c.subject = w.subject AND c.transaction_id = w.transaction_id
-WHERE c.state IN ('held', 'sent');
+    LEFT JOIN delivery d ON d.id = c.delivery
+WHERE c.state IN ('held', 'sent') AND coalesce(d.state, '') <> 'rejected';
+
+-- name: charge_sets
+WITH wanted (subject, same_set) AS (VALUES {keys})
+SELECT c.id, c.message, c.line, c.subject, c.transaction_id, c.kind, c.date, c.procedure, c.modifiers, c.units, c.diagnoses,
+    c.amount, c.visit, c.content, c.state, c.verb, c.same_set, c.delivery, coalesce(d.state, '') = 'skipped'
+FROM wanted w JOIN charge c ON c.subject = w.subject AND c.same_set = w.same_set AND c.same_set IS NOT NULL
+    LEFT JOIN delivery d ON d.id = c.delivery
+WHERE c.state IN ('held', 'sent') AND coalesce(d.state, '') <> 'rejected'
+ORDER BY c.message, c.line;
+
+-- name: taken_back
+SELECT t.lost, t.delivery FROM taken_back t JOIN delivery d ON d.id = t.delivery
+WHERE t.lost IN ({keys}) AND d.state = 'queued' ORDER BY t.lost, t.delivery;
 
 -- name: last_of_lane
 -- The last message of that peer about that subject (#86).
@@ -154,8 +169,8 @@ ON CONFLICT (id) DO UPDATE SET filler = excluded.filler, placer = excluded.place
 
 -- name: insert_charge
 INSERT INTO charge (id, message, line, subject, transaction_id, kind, date, procedure, modifiers, units, diagnoses, amount, visit,
-    content, state, delivery)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    content, state, delivery, verb, same_set)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (message, line) DO UPDATE SET subject = excluded.subject, state = excluded.state, delivery = excluded.delivery;
 
 -- name: update_charge
@@ -173,6 +188,9 @@ UPDATE hold SET closed_at = ?, closed_how = ?, closed_by = ?, closed_reason = ?,
 -- name: insert_delivery
 INSERT INTO delivery (id, destination, lane, stream, message, control_id, state, body, created_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: insert_taken_back
+INSERT INTO taken_back (lost, delivery) VALUES (?, ?) ON CONFLICT DO NOTHING;
 
 -- name: mark_delivery
 UPDATE delivery SET state = ?, attempts = ?, next_at = ?, last_answer = ?, changed_at = ? WHERE id = ?;
