@@ -12,7 +12,7 @@ from ophl7.admin.naming import find, name_of, subjects_of
 from ophl7.admin.parameters import Query, path_number
 from ophl7.admin.ports import Document, Face
 from ophl7.admin.problems import Problem, not_found
-from ophl7.domain.current import Item, Visit, current
+from ophl7.domain.current import AcceptedCharge, Item, Visit, current
 from ophl7.domain.patient import Patient
 from ophl7.engine.roll_ups import MOST_CHARGES, NoteRollUp, NotNoted, RollUp, TakeBack
 from ophl7.errors import StoreRefused
@@ -34,7 +34,7 @@ async def current_charges(face: Face, query: Query) -> Page:
         if not lanes:
             return Page(await _documents(face, found))
         by_lane: dict[int, list[Visit]] = {}
-        for visit in current(await face.books.reads.accepted_charges(lanes)):
+        for visit in _current(face, await face.books.reads.accepted_charges(lanes)):
             by_lane.setdefault(visit.lane, []).append(visit)
         for lane in lanes:
             found += by_lane.get(lane, ())
@@ -51,7 +51,7 @@ async def visits_of(face: Face, text: str) -> list[Visit]:
     patient = (await find(face, text)).patient
     if patient is None:
         return []
-    return current(await face.books.reads.accepted_charges({patient.lane}))
+    return _current(face, await face.books.reads.accepted_charges({patient.lane}))
 
 
 async def _documents(face: Face, visits: Sequence[Visit]) -> list[Document]:
@@ -198,3 +198,8 @@ def _roll_up(face: Face, one: RollUp) -> Document:
         "taken_back_by": one.taken_back_by,
         "taken_back_reason": one.taken_back_reason,
     }
+
+
+def _current(face: Face, charges: Sequence[AcceptedCharge]) -> list[Visit]:
+    """By what the PM does with another content under a known number."""
+    return current(charges, corrected=face.profiles["pm"].charges.corrections != "hold")

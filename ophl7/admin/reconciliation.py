@@ -93,10 +93,10 @@ async def day_report(face: Face, day: date) -> Document:
 
 async def _books(face: Face, since: float, until: float) -> Books:
     books = Books()
-    encoding = face.books.encodings["emr"]
+    encoding, rules = face.books.encodings["emr"], face.profiles["emr"].charges
     read = 0
     async for row in face.books.reads.day_dfts(since, until):
-        enter(books, row, encoding)
+        enter(books, row, encoding, rules)
         read += 1
         if read % _RESTS == 0:
             await asyncio.sleep(0)  # a day of thousands of messages must not keep the answers to peers waiting

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
 
-from ophl7.domain.charge import CREDIT
+from ophl7.domain.charge import Verb
 from ophl7.domain.money import ZERO, Sum, amount_of, plus
 
 
@@ -32,6 +32,7 @@ class AcceptedCharge(NamedTuple):
     diagnoses: tuple[str, ...]
     amount: str
     visit: str
+    verb: Verb
     roll_up: int | None
     claim: str | None
 
@@ -65,10 +66,11 @@ class Visit:
         return min((item.charge.date for item in self.items if item.charge.date), default="")
 
 
-def current(charges: Iterable[AcceptedCharge]) -> list[Visit]:
+def current(charges: Iterable[AcceptedCharge], *, corrected: bool = False) -> list[Visit]:
     """The visits that have something to roll up, in the order of their first charges.
 
-    charges: all that the PM has accepted of some lanes, rolled up or not, ordered by lane, message and line.
+    charges: all that the PM has accepted of some lanes, rolled up or not, ordered by lane, message and line. corrected: another
+    content under a known FT1-2 takes the charge's place there (#49, profile); an update of the EMR's always does.
     """
     visits: dict[tuple[int, str], Visit] = {}
     known: dict[tuple[int, str], list[Item]] = {}
@@ -82,11 +84,15 @@ def current(charges: Iterable[AcceptedCharge]) -> list[Visit]:
         visit = visits.setdefault((charge.lane, charge.visit), Visit(charge.lane, charge.visit))
         item = Item(charge, amount_of(charge.amount))
         earlier = known.setdefault(place, []) if charge.transaction_id else []
-        if charge.kind == CREDIT and _takes_back(item, earlier, visits):
+        if charge.verb == "void" and _takes_back(item, earlier, visits):
             continue
+        if earlier and (charge.verb == "update" or (corrected and charge.verb == "new")):
+            for replaced in [one for one in earlier if one.charge.verb != "void"]:
+                earlier.remove(replaced)
+                visits[replaced.charge.lane, replaced.charge.visit].items.remove(replaced)
         if charge.transaction_id:
             item.corrects = rolled.get(place)
-        if charge.kind == CREDIT and item.net is not None:
+        if charge.verb == "void" and item.net is not None:
             item.net = -abs(item.net)
         earlier.append(item)
         visit.items.append(item)
@@ -100,7 +106,7 @@ def _takes_back(credit: Item, earlier: list[Item], visits: dict[tuple[int, str],
     """Whether the credit is used up by charges before it: then neither it nor what it took back is current."""
     rest = abs(credit.net) if credit.net is not None else None
     for item in reversed(list(earlier)):
-        if item.charge.kind == CREDIT:
+        if item.charge.verb == "void":
             continue
         if rest is not None and item.net is None:
             return False  # how much of it is taken back, nobody can tell: both are shown

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, Literal, NamedTuple, get_args
 
-from ophl7.domain.charge_reading import read_charge, usable_ids
+from ophl7.domain.charge_reading import read_charges
 from ophl7.domain.money import Sum, amount_of
+from ophl7.domain.profile import GENERIC, ChargeRules
 from ophl7.errors import Unreadable
 from ophl7.hl7v2.message import Message
 
@@ -117,13 +118,13 @@ def where_it_stands(state: str, delivery_state: str | None) -> Standing:
     return _OF_CHARGE[state]
 
 
-def enter(books: Books, row: DftRow, encoding: str | None) -> None:
-    """Counts one DFT of the day on both sides. encoding: the charset that a setting prescribes for its sender."""
+def enter(books: Books, row: DftRow, encoding: str | None, rules: ChargeRules = GENERIC.charges) -> None:
+    """Counts one DFT of the day on both sides. encoding, rules: the charset and the reading that are set for its sender."""
     if row.peer != "emr":
         books.from_pm += 1
         _count_ledger(books, row, {})
         return
-    expected = _expected(row, encoding)
+    expected = _expected(row, encoding, rules)
     if expected is None:
         books.unread.append(row.id)
         for one in row.ledger:
@@ -191,7 +192,7 @@ def _of_delivery(one: LedgerLine, message: int) -> str:
     return "" if one.carried == message else f"the copy that is named for this charge is one of message {one.carried}"
 
 
-def _expected(row: DftRow, encoding: str | None) -> dict[int, Line] | None:
+def _expected(row: DftRow, encoding: str | None, rules: ChargeRules) -> dict[int, Line] | None:
     """Place of each FT1 that must stand in the ledger -> what it says; None when the bytes do not tell any more."""
     if row.again:
         return {}
@@ -205,10 +206,10 @@ def _expected(row: DftRow, encoding: str | None) -> dict[int, Line] | None:
         return None
     segments = message.all("FT1")
     taken = _taken(row, len(segments)) if row.state == "accepted" else [True] * len(segments)
-    usable = usable_ids(message)
+    lines = read_charges(message, rules)
     return {
-        number: Line(amount_of(read_charge(message, ft1, usable).amount), ft1.lead(20))
-        for number, (ft1, counts) in enumerate(zip(segments, taken, strict=True))
+        number: Line(amount_of(line.amount), ft1.lead(20))
+        for number, (ft1, line, counts) in enumerate(zip(segments, lines, taken, strict=True))
         if counts
     }
 

@@ -13,7 +13,7 @@ def accepted(number: int, amount: str = "100", kind: str = "CG", transaction: st
     values: dict[str, object] = {
         "lane": 1, "subject": 1, "id": number, "message": number, "line": 0, "transaction_id": transaction, "kind": kind,
         "date": "20260105", "procedure": "99213", "modifiers": (), "units": "1", "diagnoses": (), "amount": amount,
-        "visit": "V1", "roll_up": None, "claim": None,
+        "visit": "V1", "verb": "void" if kind == "CD" else "new", "roll_up": None, "claim": None,
     }  # fmt: skip
     return AcceptedCharge(**(values | more))  # type: ignore[arg-type]
 
@@ -72,3 +72,12 @@ def test_visits_stand_apart_and_the_oldest_date_is_told() -> None:
     first, second = current([accepted(1), later, accepted(3, date="20251231", transaction="T3"), accepted(4, "1", "CD", "T9")])
     assert (first.visit, first.oldest, first.sum.count) == ("V1", "20251231", 3)
     assert (second.visit, second.oldest) == ("V2", "20260105")
+
+
+def test_a_correction_takes_the_place_of_its_charge_where_the_pm_takes_it_so_and_an_update_always() -> None:
+    charge, changed = accepted(1, "100"), accepted(2, "80")
+    assert [item.charge.id for visit in current([charge, changed]) for item in visit.items] == [1, 2]
+    (visit,) = current([charge, changed], corrected=True)
+    assert [(item.charge.id, item.net) for item in visit.items] == [(2, Decimal(80))]
+    (visit,) = current([charge, accepted(3, "70", verb="update")])
+    assert [item.charge.id for item in visit.items] == [3]

@@ -62,7 +62,7 @@ SELECT lane FROM patient WHERE lane > ? GROUP BY lane ORDER BY lane LIMIT ?;
 -- name: accepted_charges
 -- What the PM has accepted, with the roll-up that stands for it.
 SELECT p.lane, p.subject, c.id, c.message, c.line, c.transaction_id, c.kind, c.date, c.procedure, c.modifiers, c.units,
-    c.diagnoses, c.amount, c.visit, r.roll_up, n.claim
+    c.diagnoses, c.amount, c.visit, c.verb, r.roll_up, n.claim
 FROM patient p
 JOIN charge c ON c.subject = p.subject
 JOIN delivery d ON d.id = c.delivery
