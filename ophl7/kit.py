@@ -29,8 +29,9 @@ from ophl7.domain.appointment import (
     Resource,
     Status,
     differences,
-    read_booking,
+    whole_resources,
 )
+from ophl7.domain.booking import read_booking, read_visit
 from ophl7.domain.changes import (
     KINDS,
     AddCharge,
@@ -45,6 +46,7 @@ from ophl7.domain.changes import (
     SetActive,
     SetAppointment,
     SetField,
+    SetProgress,
     Translate,
     UpdatePatient,
 )
@@ -57,6 +59,8 @@ from ophl7.domain.merge import MERGE_TRIGGERS, MergePair, read_merges
 from ophl7.domain.merging import Wanted, planned
 from ophl7.domain.patient import BIRTH_DATE, NAME, SEX, Patient, Side, complete, deletes_identity, other_side, read_fields
 from ophl7.domain.policy import PeerPolicy, Policy
+from ophl7.domain.profile import PROGRESS_EVENTS
+from ophl7.domain.status_words import meaning
 from ophl7.domain.service_date import is_to_come, is_too_old, service_day
 from ophl7.domain.verdicts import Condition, Hold, Ignore, Outcome, Reject, Verdict, accepts, apply, hold, reject, strip
 from ophl7.errors import RegistrationError
@@ -70,6 +74,7 @@ __all__ = [
     "MERGE_TRIGGERS",
     "NAME",
     "PAYMENT_TYPES",
+    "PROGRESS_EVENTS",
     "SEX",
     "AddCharge",
     "Appointment",
@@ -108,6 +113,7 @@ __all__ = [
     "SetActive",
     "SetAppointment",
     "SetField",
+    "SetProgress",
     "Side",
     "Status",
     "Translate",
@@ -126,6 +132,7 @@ __all__ = [
     "is_to_come",
     "is_too_old",
     "mapping_key",
+    "meaning",
     "other_side",
     "planned",
     "read_booking",
@@ -133,11 +140,13 @@ __all__ = [
     "read_charges",
     "read_fields",
     "read_merges",
+    "read_visit",
     "reject",
     "service_day",
     "strip",
     "table_of",
     "usable_ids",
+    "whole_resources",
 ]
 
 

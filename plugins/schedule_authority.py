@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from ophl7.kit import CLINICAL_PROGRESS, Change, Context, Receive, Rules, SetAppointment, Verdict, apply, hold, reject, strip
+from ophl7.kit import (
+    CLINICAL_PROGRESS,
+    Change,
+    Context,
+    Receive,
+    Rules,
+    SetAppointment,
+    SetProgress,
+    Verdict,
+    apply,
+    hold,
+    reject,
+    strip,
+)
 
 rules = Rules("schedule_authority")
 
@@ -13,34 +26,72 @@ _ROWS = {"S15": "#21", "S16": "#21", "S17": "#21", "S26": "#22"}
 async def owner(change: Change, ctx: Context) -> Verdict | None:
     """The owner's bookings are taken (#20 to #22, #25, #30, #31, #33, #35); blocks without a patient from anybody (#27)."""
     assert isinstance(change, SetAppointment)
-    if not change.about_patient:
-        return apply("#25" if ctx.owns_schedule else "#27")
     if not ctx.owns_schedule:
-        return _from_the_other_side(change)
-    row = _ROWS.get(ctx.message.trigger, "#20")
-    patient = ctx.match.patient
-    if ctx.match.ambiguous:
-        return None  # held by #10, for as long as it takes a person: no registration would release it
-    if patient is None:
-        if ctx.introduces is not None:
-            return apply("#30")
-        return hold("#30" if ctx.owns_patients else "#31", f"patient:{ctx.match.key}", "the patient is not known yet")
+        return _from_the_other_side(change) if change.about_patient else apply("#27")
+    held = _contradiction(change, ctx)
+    if held is not None:
+        return held
     known = change.known
-    if known is not None and known.patient is not None and all(one.id != known.patient for one in ctx.same_person(patient)):
-        key = f"appointment:{ctx.policy.authority_of(change.origin)}:{change.booking.reference}"
-        return hold("#33", key, "this appointment belongs to another patient", blocks=f"appointment:{change.booking.reference}")
+    row = _ROWS.get(ctx.message.trigger, "#20")
+    if not change.about_patient and (known is None or known.patient is None):
+        row = "#25"
+    patient = ctx.match.patient
+    if change.about_patient and patient is None:
+        if ctx.match.ambiguous:
+            return None  # held by #10, for as long as it takes a person: no registration would release it
+        if ctx.introduces is None:
+            return hold("#30" if ctx.owns_patients else "#31", f"patient:{ctx.match.key}", "the patient is not known yet")
+        row = "#30"
     if change.booking.unknown_status:
         return apply("#35", warning="W03", text="the appointment's status code is not known; its status stays as it was")
     return apply(row)
 
 
+def _contradiction(change: SetAppointment, ctx: Context) -> Verdict | None:
+    """A number that means two appointments: another patient's (#33), time for nobody, or one that was withdrawn (#21)."""
+    known, patient, trigger = change.known, ctx.match.patient, ctx.message.trigger
+    if known is None:
+        return None
+    row, reason = "#33", ""
+    if known.patient is not None and patient is not None and all(one.id != known.patient for one in ctx.same_person(patient)):
+        reason = "this appointment belongs to another patient"
+    elif known.patient is not None and not change.about_patient and trigger in {"S23", "S24"}:
+        reason = "it blocks or opens time under the number of a patient's appointment"
+    elif known.status == "entered_in_error" and trigger == "S12":
+        row, reason = "#21", "the number of this new appointment was withdrawn before, as entered in error"
+    if not reason:
+        return None
+    reference = change.booking.reference
+    key = f"appointment:{ctx.policy.authority_of(change.origin)}:{reference}"
+    return hold(row, key, reason, blocks=f"appointment:{reference}")
+
+
 def _from_the_other_side(change: SetAppointment) -> Verdict:
-    """An echo of what we sent changes nothing; anything else is the owner's to decide (#26, #28, #37)."""
+    """An echo of what we sent changes nothing; anything else is the owner's to decide (#26, #37)."""
     if change.known is not None and not change.differing:
         return strip("#37", "it says what we already know", code="")
-    if change.known is not None and change.differing == {"status"} and change.booking.status in CLINICAL_PROGRESS:
-        return reject("#28", "S02", "progress is not taken from this system")
+    return _not_theirs()
+
+
+def _not_theirs() -> Verdict:
     return reject("#26", "S01", "the schedule is kept by the other system; enter the change there")
+
+
+@rules.judge("appointment.progress")
+async def progress(change: Change, ctx: Context) -> Verdict | None:
+    """The owner's word is taken (#23); what the other side saw, where the owner's profile wants to hear it (#28)."""
+    assert isinstance(change, SetProgress)
+    if ctx.owns_schedule:
+        return apply("#23")
+    if change.status not in ctx.policy.peers[ctx.other].profile.schedule.writeback:
+        if change.status in CLINICAL_PROGRESS:
+            return reject("#28", "S02", "progress is not taken from this system")
+        return _not_theirs()
+    if ctx.match.ambiguous:
+        return None
+    if ctx.match.patient is None:
+        return hold("#28", f"patient:{ctx.match.key}", "the patient is not known yet")
+    return apply("#28")
 
 
 @rules.judge("message.receive")

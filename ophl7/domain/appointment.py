@@ -1,4 +1,4 @@
-"""Appointments: what a SIU says, the status model, and when two of them are the same (decisions 4, domain 1.3)."""
+"""Appointments: the status model, what a message makes of one, and when two of them are the same (decisions 4, domain 1.3)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 
 from ophl7.domain.patient import Side
 from ophl7.hl7v2 import timestamps
-from ophl7.hl7v2.message import Message, Segment
 
 Status = Literal[
     "pending",
@@ -49,13 +48,23 @@ STATUS_CODES: Mapping[str, Status] = MappingProxyType(
     }
 )
 
-# Events that say the status themselves (#21, #22).
+# Events that say the status themselves (#21, #22); S23 blocks time and S24 opens it again (#25).
 EVENT_STATUS: Mapping[str, Status] = MappingProxyType(
-    {"S15": "cancelled", "S16": "discontinued", "S17": "entered_in_error", "S26": "no_show"}
+    {
+        "S15": "cancelled",
+        "S16": "discontinued",
+        "S17": "entered_in_error",
+        "S23": "booked",
+        "S24": "cancelled",
+        "S26": "no_show",
+    }
 )
 
 # Nobody comes to these any more.
 ENDED: frozenset[Status] = frozenset({"checked_out", "no_show", "cancelled", "discontinued", "entered_in_error"})
+
+# What did not take place, or not yet, may be booked again under its number (decision 0037).
+REBOOKABLE: frozenset[Status] = ENDED - {"checked_out"}
 
 # Progress that only the EMR's staff see happen (#28).
 CLINICAL_PROGRESS: frozenset[Status] = frozenset({"roomed", "seen"})
@@ -63,7 +72,10 @@ CLINICAL_PROGRESS: frozenset[Status] = frozenset({"roomed", "seen"})
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One AIS, AIG, AIL or AIP. id: the code alone, so that two spellings of a name are the same resource."""
+    """One AIS, AIG, AIL or AIP. id: the code alone, so that two spellings of a name are the same resource.
+
+    Of a place (AIL) the id is point of care, room, bed and facility, `CLINIC^ROOM1`: they name it only together.
+    """
 
     kind: str
     id: str
@@ -72,7 +84,10 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One step of an appointment. at: seconds since the epoch, by the sender's clock; message: journal id."""
+    """One step of an appointment, backwards or forwards (#34).
+
+    at: seconds since the epoch, by the sender's clock. message: journal id.
+    """
 
     status: Status
     at: float
@@ -83,7 +98,8 @@ class Progress:
 class Appointment:
     """One row of the schedule. origin: the side whose numbering `filler` and `placer` belong to.
 
-    start: HL7 text as sent, in the practice's zone unless it carries its own; duration in minutes as text, "" if not said.
+    start: HL7 text as sent, in the practice's zone unless it carries its own; duration: minutes as text, "" if not said.
+    status_raw: the code or text that came last for the status, "" when an event alone said it.
     subject: the patient's, or the block's own; patient: None when it is not about a patient, or not known yet.
     """
 
@@ -115,7 +131,11 @@ class Appointment:
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """What one SIU says. status None: nothing said, or a code that is not known (`unknown_status`)."""
+    """What one SIU says. status None: nothing said, or a code that is not known (`unknown_status`).
+
+    resource_kinds: of which kinds (AIS, AIG, AIL, AIP) it says what there is, be it nothing any more. rebooks: its event makes
+    an appointment out of one that was over (S12, S13).
+    """
 
     filler: str
     placer: str
@@ -125,68 +145,13 @@ class Booking:
     status_raw: str
     unknown_status: bool
     resources: tuple[Resource, ...]
+    resource_kinds: frozenset[str] = frozenset()
+    rebooks: bool = False
 
     @property
     def reference(self) -> str:
         """SCH-2, else SCH-1 (#20)."""
         return self.filler or self.placer
-
-
-def read_status(code: str, text: str) -> Status | None:
-    """A status from a code or its text; None for one that the generic table lacks."""
-    for word in (code, text):
-        found = STATUS_CODES.get("".join(ch for ch in word.lower() if ch.isalnum()))
-        if found is not None:
-            return found
-    return None
-
-
-def read_booking(message: Message) -> Booking | None:
-    """The appointment of a SIU; None without a SCH, or with neither SCH-1 nor SCH-2."""
-    sch = message.first("SCH")
-    if sch is None:
-        return None
-    filler, placer = sch.lead(2), sch.lead(1)
-    if not filler and not placer:
-        return None
-    code, text = sch.text("25.1"), sch.text("25.2")
-    said: Status | None = EVENT_STATUS.get(message.trigger)
-    mapped = read_status(code, text)
-    return Booking(
-        filler=filler,
-        placer=placer,
-        start=_start(message, sch),
-        duration=sch.lead(9) or sch.text("11.3"),
-        status=said or mapped,
-        status_raw=code or text,
-        unknown_status=said is None and mapped is None and bool(code or text),
-        resources=_resources(message),
-    )
-
-
-# Where the start stands: the old timing field, TQ1 from 2.5 on, else the first resource that has one (domain 1.3).
-_RESOURCE_STARTS = (("AIS", 4), ("AIG", 8), ("AIL", 6), ("AIP", 6))
-
-
-def _start(message: Message, sch: Segment) -> str:
-    start = sch.text("11.4")
-    if start:
-        return start
-    for name, number in (("TQ1", 7), *_RESOURCE_STARTS):
-        start = message.text(f"{name}-{number}.1")
-        if start:
-            return start
-    return ""
-
-
-def _resources(message: Message) -> tuple[Resource, ...]:
-    found: list[Resource] = []
-    for name in ("AIS", "AIG", "AIL", "AIP"):
-        for segment in message.all(name):
-            code = segment.lead(3)
-            if code:
-                found.append(Resource(name, code, segment.text("3.2")))
-    return tuple(found)
 
 
 def starts_at(start: str, zone: ZoneInfo) -> float | None:
@@ -195,10 +160,47 @@ def starts_at(start: str, zone: ZoneInfo) -> float | None:
     return None if read is None else read.instant.timestamp()
 
 
-def differences(known: Appointment, said: Booking, patient: int | None, zone: ZoneInfo) -> frozenset[str]:
+def status_after(known: Appointment | None, said: Booking, default: Status) -> Status:
+    """The status that an appointment has after the owner's message. default: of a new one that says none (#20, #34, #35).
+
+    What is booked or moved again after it was cancelled is booked, if its message says no status at all (decision 0037).
+    """
+    if said.status is not None:
+        return said.status
+    if known is None:
+        return default
+    if said.rebooks and not said.unknown_status and known.status in REBOOKABLE:
+        return default
+    return known.status
+
+
+def status_raw_after(known: Appointment | None, said: Booking) -> str:
+    """The raw code beside it: never one that another message gave for another status."""
+    if said.status_raw or known is None:
+        return said.status_raw
+    return "" if status_after(known, said, "booked") != known.status else known.status_raw
+
+
+def resources_after(known: tuple[Resource, ...], said: Booking) -> tuple[Resource, ...]:
+    """Each kind is a list of its own: the one in the message takes the place of the old one, a kind it lacks stays (P5)."""
+    if not said.resource_kinds:
+        return known
+    kept = [one for one in known if one.kind not in said.resource_kinds]
+    return tuple(sorted((*kept, *said.resources), key=lambda one: one.kind)) if kept else said.resources
+
+
+def whole_resources(known: tuple[Resource, ...], said: Booking) -> bool:
+    """Whether a resource change (S18 to S22) brings the full set, and not only what changed (#24): every kind there is."""
+    return bool(said.resources) and {one.kind for one in known} <= said.resource_kinds
+
+
+def differences(
+    known: Appointment, said: Booking, patient: int | None, zone: ZoneInfo, *, owners_word: Status | None = None
+) -> frozenset[str]:
     """What a booking from the other side would change: filler, patient, start, duration, status, resources (#26, #28, #37).
 
-    Texts, notes, SCH-1 and SCH-6 are not compared; what the booking does not say is no difference.
+    Texts, notes, SCH-1 and SCH-6 are not compared; what the booking does not say is no difference. owners_word: the status
+    that its code means where the owner uses it.
     """
     changed: set[str] = set()
     if said.filler and known.filler and said.filler != known.filler:
@@ -211,10 +213,19 @@ def differences(known: Appointment, said: Booking, patient: int | None, zone: Zo
             changed.add("start")
     if said.duration and said.duration != known.duration:
         changed.add("duration")
-    if (said.status is not None and said.status != known.status) or (
-        said.unknown_status and said.status_raw != known.status_raw
-    ):
+    if _other_status(known, said, owners_word):
         changed.add("status")
-    if said.resources and {(r.kind, r.id) for r in said.resources} != {(r.kind, r.id) for r in known.resources}:
-        changed.add("resources")
+    if said.resource_kinds:
+        there = {(one.kind, one.id) for one in known.resources if one.kind in said.resource_kinds}
+        if {(one.kind, one.id) for one in said.resources} != there:
+            changed.add("resources")
     return frozenset(changed)
+
+
+def _other_status(known: Appointment, said: Booking, owners_word: Status | None) -> bool:
+    if said.status is None and not said.unknown_status:
+        return False
+    if said.status == known.status:
+        return False
+    # The owner's own code comes back: an echo, also where the other product's profile does not know it, or reads it otherwise.
+    return said.status_raw != known.status_raw or not said.status_raw or owners_word not in (None, known.status)

@@ -152,6 +152,19 @@ class SetAppointment(Change):
 
 
 @dataclass(frozen=True, slots=True)
+class SetProgress(Change):
+    """How far an appointment is, and nothing else of it: by an ADT of the owner (#23), or as the other side saw it (#28).
+
+    raw: the code or text that said so, "" when the event did.
+    """
+
+    kind: ClassVar[str] = "appointment.progress"
+    known: Appointment
+    status: Status
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
 class AddCharge(Change):
     """One FT1. known: the charge of the same identity that the ledger already has. faults: why it is incomplete (#41).
 
@@ -214,6 +227,7 @@ KINDS: Mapping[str, type[Change]] = {
         SetActive,
         MergePatients,
         SetAppointment,
+        SetProgress,
         AddCharge,
         Deliver,
         Translate,

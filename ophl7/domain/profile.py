@@ -15,6 +15,7 @@ from typing import ClassVar, Literal
 from ophl7.domain.appointment import Status
 from ophl7.domain.ownership import Owner
 from ophl7.domain.patient import SNAPSHOT_SEGMENTS
+from ophl7.domain.status_words import status_words
 from ophl7.errors import AuthorError
 from ophl7.hl7v2.ack import known_version
 from ophl7.hl7v2.paths import message_path
@@ -23,6 +24,9 @@ _EVENT = re.compile(r"[A-Z0-9]{3}\^[A-Z0-9]{3}")
 _CODE_FIELD = re.compile(r"[A-Z][A-Z0-9]{2}-\d{1,3}(\.\d{1,2})?")
 _NEVER_MAPPED = frozenset({"PID-2", "PID-3", "PID-4"})  # ids have rules of their own (decisions 2 and 6)
 _STATUS_PLACES = ("SCH-25", "SCH-6", "AIP-12", "AIL-12", "AIS-10", "AIG-14")
+
+# ADT events about the course of a visit: they may say the progress of an appointment (#23).
+PROGRESS_EVENTS = tuple(f"ADT^A{number:02}" for number in (*range(1, 8), *range(9, 17), 21, 22, 25, 26, 27, 32, 33, 38))
 
 # An unknown key is a fault of whoever wrote the file, never ignored: a typo would silently switch something off.
 _STRICT: dict[str, str] = {"extra": "forbid"}
@@ -122,6 +126,7 @@ class ScheduleRules:
     whether the generic ones count beside them. progress_events: ADT events that say the status of the appointment that
     `visit` names (#23). writeback: progress that the EMR may report to the owner (#28). forward_blocks: whether this peer is
     told of the other's blocks without a patient (#27).
+    A profile says this of what its own peer sends; `writeback` and `forward_blocks` say what this peer wants to hear.
     """
 
     __pydantic_config__: ClassVar = _STRICT
@@ -132,13 +137,22 @@ class ScheduleRules:
     visit: str = "PV1-19"
     writeback: frozenset[Status] = frozenset()
     forward_blocks: bool = False
+    # Worked out once: what a code means, and each place as a segment with the paths of code and text.
+    words: Mapping[str, Status] = field(init=False, repr=False, compare=False)
+    places: tuple[tuple[str, str, str], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for place in self.status_from:
             if place not in _STATUS_PLACES:
                 raise ValueError(f"status_from: {place!r} holds no status; there are {', '.join(_STATUS_PLACES)}")
         _events("progress_events", self.progress_events)
+        for event in self.progress_events:
+            if event not in PROGRESS_EVENTS:
+                raise ValueError(f"progress_events: {event!r} is about no visit; there are {', '.join(PROGRESS_EVENTS)}")
         _paths("visit", (self.visit,))
+        object.__setattr__(self, "words", status_words(self.status_codes, generic=self.generic_codes))
+        parts = [place.split("-") for place in self.status_from]
+        object.__setattr__(self, "places", tuple((name, f"{number}.1", f"{number}.2") for name, number in parts))
 
 
 @dataclass(frozen=True, slots=True)

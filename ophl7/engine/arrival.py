@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from ophl7.domain.booking import read_visit
 from ophl7.domain.charge_reading import read_charges, usable_ids
 from ophl7.domain.coding import codes_in
 from ophl7.domain.identifiers import NOBODY, NamedPatient, named_patient, subject_of, subject_of_block
@@ -130,6 +131,9 @@ def collect_keys(arrival: Arrival, keys: Keys, policy: Policy) -> None:
         keys.maps |= {(arrival.peer, table, code) for table, code in codes_in(message, tables)}
     if message.type == "ADT":
         keys.identifiers |= _merged(arrival, message, policy)
+        visit = read_visit(message, policy.peers[arrival.peer].profile.schedule)
+        if visit and arrival.peer == policy.schedule_authority:
+            keys.appointments.add((arrival.peer, visit))
     elif message.type == "SIU":
         origin = policy.schedule_authority if arrival.named.keys else arrival.peer
         keys.appointments |= {(origin, reference) for reference in _references(message)}

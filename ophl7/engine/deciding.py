@@ -55,6 +55,7 @@ class Decision(NamedTuple):
     failed: str = ""
     subject: int | None = None
     clock: ClockTurn = ""
+    unknown_status: bool = False  # the owner's code for an appointment's status is not known (#35)
 
 
 class _Entry(NamedTuple):
@@ -71,6 +72,7 @@ class _Entry(NamedTuple):
     subject: int | None = None
     detail: str = ""
     failed: str = ""
+    unknown_status: bool = False
 
 
 class Decider:
@@ -213,6 +215,7 @@ class Decider:
             subject=subject_in_journal(ruling, arrival, effects),
             detail=detail(ruling, effects.deliveries if effects is not None else ()),
             failed=next((condition.key for condition in ruling.conditions.values() if condition.kind == "handler"), ""),
+            unknown_status=ruling.unknown_status,
         )
         keep_mark(uow, ruling, arrival.peer, message)
         decision = self._enter(uow, arrival, entry)._replace(clock=clock)
@@ -305,6 +308,7 @@ class Decider:
             code=entry.app_code,
             answer=entry.answer,
             failed=entry.failed,
+            unknown_status=entry.unknown_status,
             subject=entry.subject if entry.subject is not None else arrival.subject,
         )
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ophl7.domain.appointment import Appointment, Progress, starts_at
+from ophl7.domain.appointment import (
+    Appointment,
+    Progress,
+    Status,
+    resources_after,
+    starts_at,
+    status_after,
+    status_raw_after,
+)
 from ophl7.domain.changes import (
     AddCharge,
     ConfirmPatient,
@@ -16,6 +24,7 @@ from ophl7.domain.changes import (
     SetActive,
     SetAppointment,
     SetField,
+    SetProgress,
 )
 from ophl7.domain.charge import Charge, ChargeLine, ChargeState, clears
 from ophl7.domain.identifiers import subject_of, subject_of_block
@@ -55,11 +64,13 @@ class Effects:
         """Writes everything that the ruling takes."""
         patient = self.patient = self._record(ruling)
         for judged in ruling.judged:
-            if judged.applies and isinstance(judged.change, SetAppointment):
+            if judged.applies and isinstance(judged.change, SetAppointment | SetProgress):
                 self._schedule(judged.change, patient, ruling.mark)
         delivery: int | None = None
+        copies: set[Deliver] = set()  # two handlers that want one copy get one
         for judged in ruling.judged:
-            if judged.applies and isinstance(judged.change, Deliver):
+            if judged.applies and isinstance(judged.change, Deliver) and judged.change not in copies:
+                copies.add(judged.change)
                 self._void(ruling, patient)
                 delivery = self._deliver(judged.change, ruling, patient)
         for judged in ruling.judged:
@@ -208,18 +219,49 @@ class Effects:
 
     # -- schedule -----------------------------------------------------------------------------------------------------
 
-    def _schedule(self, change: SetAppointment, patient: Patient | None, mark: str | None) -> None:
-        said, known = change.booking, change.known
-        number = known.id if known is not None else self._uow.ids.next("appointment")
-        status = said.status or (known.status if known is not None else change.default_status)
-        progress = known.progress if known is not None else ()
-        if known is None or status != known.status:
-            progress = (*progress, Progress(status, self._said_at(), self._number))
-        start = said.start or (known.start if known is not None else "")
-        subject = patient.subject if patient is not None else subject_of_block(change.origin, said.reference)
+    def _schedule(self, change: SetAppointment | SetProgress, patient: Patient | None, mark: str | None) -> None:
+        known = change.known
         marks: dict[Side, str | None] = {side: known.mark_of(side) if known is not None else None for side in ("pm", "emr")}
-        if mark is not None:
+        if mark is not None and self._message.type == "SIU":  # an ADT's is his patient's (#87)
             marks[self._peer] = mark
+        if isinstance(change, SetAppointment):
+            self._booking(change, known, patient, marks)
+            return
+        self._uow.save_appointment(
+            replace(
+                change.known,
+                status=change.status,
+                status_raw=change.raw,
+                progress=self._progress(known, change.status),
+                message=self._number,
+                mark_pm=marks["pm"],
+                mark_emr=marks["emr"],
+            )
+        )
+
+    def _progress(self, known: Appointment | None, status: Status) -> tuple[Progress, ...]:
+        """Every step is kept, backwards ones too (#34)."""
+        if known is not None and known.status == status:
+            return known.progress
+        step = Progress(status, self._said_at(), self._number)
+        return (step,) if known is None else (*known.progress, step)
+
+    def _booking(
+        self,
+        change: SetAppointment,
+        known: Appointment | None,
+        patient: Patient | None,
+        marks: Mapping[Side, str | None],
+    ) -> None:
+        said = change.booking
+        number = known.id if known is not None else self._uow.ids.next("appointment")
+        status = status_after(known, said, change.default_status)
+        start = said.start or (known.start if known is not None else "")
+        subject, whose = subject_of_block(change.origin, said.reference), None
+        if patient is not None:
+            subject, whose = patient.subject, patient.id
+        elif known is not None and known.patient is not None:
+            subject, whose = known.subject, known.patient  # a SIU without PID says nothing of whom it is about (P5)
         self._uow.save_appointment(
             Appointment(
                 id=number,
@@ -227,14 +269,14 @@ class Effects:
                 filler=said.filler or (known.filler if known is not None else ""),
                 placer=said.placer or (known.placer if known is not None else ""),
                 subject=subject,
-                patient=patient.id if patient is not None else None,
+                patient=whose,
                 start=start,
                 starts_at=starts_at(start, self._policy.zone),
                 duration=said.duration or (known.duration if known is not None else ""),
                 status=status,
-                status_raw=said.status_raw or (known.status_raw if known is not None else ""),
-                resources=said.resources or (known.resources if known is not None else ()),
-                progress=progress,
+                status_raw=status_raw_after(known, said),
+                resources=resources_after(known.resources if known is not None else (), said),
+                progress=self._progress(known, status),
                 message=self._number,
                 mark_pm=marks["pm"],
                 mark_emr=marks["emr"],
@@ -294,9 +336,15 @@ class Effects:
         return Address(self._peer, to, self._policy, mapping, own, theirs)
 
     def _block_lane(self, ruling: Ruling) -> int:
-        """An appointment without a patient is a lane of its own; anything else without a patient is one by its message."""
+        """An appointment without a patient is a lane of its own; anything else without a patient is one by its message.
+
+        A message without PID about a patient's appointment goes in that patient's lane, behind what is said of it before.
+        """
         for judged in ruling.judged:
             if isinstance(judged.change, SetAppointment):
+                known = judged.change.known
+                if known is not None and known.patient is not None:
+                    return self._uow.state.patients[known.patient].lane
                 return subject_of_block(judged.change.origin, judged.change.booking.reference)
         return subject_of_block(self._peer, f"message {self._number}")
 

@@ -6,7 +6,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from ophl7.domain.changes import AddCharge, Change, Deliver, MergePatients, Note, Receive, SetField, UpdatePatient
+from ophl7.domain.changes import (
+    AddCharge,
+    Change,
+    Deliver,
+    MergePatients,
+    Note,
+    Receive,
+    SetField,
+    SetProgress,
+    UpdatePatient,
+)
 from ophl7.domain.charge import clears
 from ophl7.domain.identifiers import Identifier
 from ophl7.domain.patient import Side, same_field
@@ -70,6 +80,7 @@ class Judge:
         if arrival.spared:
             _spare(ruling, arrival.spared)
         _settle_copies(ruling)
+        _settle_progress(ruling)
         await self._by_codes(uow, arrival, message, context, ruling)
         _wait_for_any_id(ruling)
         judge_time(uow, arrival, message, ruling, self._policy, self.clocks)
@@ -168,8 +179,12 @@ class Judge:
         Nobody waits behind what came later, or two of them would wait for each other when the first is released; nor behind a
         hold that the message itself clears (decisions 11).
         """
-        scope = record_scope(ruling.match, arrival, message)
-        for row in uow.blocking(scope):
+        scopes = [record_scope(ruling.match, arrival, message)]
+        for judged in ruling.judged:  # the progress that an ADT says waits for the appointment, too (#23)
+            if isinstance(judged.change, SetProgress) and message.type != "SIU":
+                known = judged.change.known
+                scopes += [f"appointment:{reference}" for reference in (known.filler, known.placer) if reference]
+        for row in (row for scope in scopes for row in uow.blocking(scope)):
             if row.message < uow.current and not _clears(ruling, row.key):
                 reason = f"waits behind message {row.message}"
                 instead = "release or discard that one first; this one then follows"
@@ -275,13 +290,24 @@ def _spare(ruling: Ruling, sides: Sequence[Side]) -> None:
 
 
 def _settle_copies(ruling: Ruling) -> None:
-    """A side that wants to hear of some fields only hears nothing where none of them was taken (#5)."""
+    """A side that wants to hear of some fields only hears nothing where none of them was taken (#5), nor any progress (#23)."""
+    if any(one.applies and isinstance(one.change, SetProgress) for one in ruling.judged):
+        return
     copies = [one for one in ruling.judged if isinstance(one.change, Deliver) and one.change.only is not None]
     if copies:
         taken = {one.change.path for one in ruling.judged if one.applies and isinstance(one.change, SetField)}
         for copy in copies:
             if isinstance(copy.change, Deliver) and copy.change.only is not None and taken.isdisjoint(copy.change.only):
                 ruling.judged.remove(copy)
+
+
+def _settle_progress(ruling: Ruling) -> None:
+    """Progress that is taken is what the message is about (#23): that its visit says nothing (#18) is no longer true."""
+    taken = [judged for judged in ruling.judged if judged.applies and isinstance(judged.change, SetProgress)]
+    if not taken:
+        return
+    noted = [judged for judged in ruling.judged if isinstance(judged.change, Note) and judged.change.row == "#18"]
+    ruling.judged = [*taken, *(judged for judged in ruling.judged if judged not in taken and judged not in noted)]
 
 
 def _changes_nothing(ruling: Ruling) -> bool:

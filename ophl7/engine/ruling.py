@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from ophl7.domain.changes import Change
+from ophl7.domain.changes import Change, SetAppointment
 from ophl7.domain.verdicts import Accepted, Condition, Outcome, Verdict, accepts
 from ophl7.kit import Match
 
@@ -107,6 +107,12 @@ class Ruling:
         if self.conditions:
             return "held"
         return "accepted"
+
+    @property
+    def unknown_status(self) -> bool:
+        """Whether an appointment comes with a status code that is not known, taken now or in custody (#35)."""
+        changes = (judged.change for judged in self.judged if not self.refusals)
+        return any(isinstance(change, SetAppointment) and change.booking.unknown_status for change in changes)
 
     @property
     def deciding(self) -> Verdict | None:

@@ -61,6 +61,8 @@ class EngineTeller:
             name = decision.failed.partition(":")[2]
             counters.handler_errors.add(name, "failed")
             self._alarms.ring("handler", handler=name, message_id=decision.message)
+        if decision.unknown_status:
+            self._alarms.ring("unknown_status", peer=decision.peer, message_id=decision.message)
         self._also(decision)
 
     def _turned(self, decision: Decision) -> None:

@@ -6,7 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ophl7.domain.appointment import Appointment, Booking, Resource, differences, read_booking, read_status, starts_at
+from ophl7.domain.appointment import Appointment, Booking, Resource, differences, starts_at
+from ophl7.domain.booking import read_booking
+from ophl7.domain.status_words import GENERIC_WORDS, meaning
 from ophl7.hl7v2.message import Message
 from tests.unit.engine.desk import siu
 from tests.unit.store.records import appointment
@@ -61,9 +63,9 @@ def known(raw: bytes, patient: int | None = 1) -> Appointment:
     ],
 )
 def test_a_status_is_read_from_its_code_or_its_text_in_any_case(word: str, status: str | None) -> None:
-    assert read_status(word, "") == status
-    assert read_status("", word) == status
-    assert read_status("local-17", word) == status
+    assert meaning(GENERIC_WORDS, word, "") == status
+    assert meaning(GENERIC_WORDS, "", word) == status
+    assert meaning(GENERIC_WORDS, "local-17", word) == status
 
 
 @pytest.mark.parametrize(
