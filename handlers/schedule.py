@@ -47,11 +47,11 @@ async def book(_msh: Segment, ctx: Context) -> list[Change]:
     # An appointment about a patient is always the owner's; a block belongs to whoever enters it (#27).
     origin = ctx.policy.schedule_authority if about_patient else ctx.peer
     known = await _known(ctx, origin, booking)
-    if ctx.owns_schedule and ctx.event in RESOURCE_CHANGES:
-        there = known.resources if known is not None else ()
-        if not whole_resources(there, booking):
-            key = f"appointment:{ctx.policy.authority_of(origin)}:{booking.reference}"
-            ctx.hold("#24", key, "a resource change without all its resources: send the whole appointment")
+    whole = whole_resources(known.resources if known is not None else (), booking)
+    if ctx.owns_schedule and ctx.event in RESOURCE_CHANGES and not whole:
+        key = f"appointment:{ctx.policy.authority_of(origin)}:{booking.reference}"
+        reason = "a resource change without all its resources: send the whole appointment"
+        ctx.hold("#24", key, reason, blocks=f"resources:{booking.reference}")
     if not ctx.owns_schedule and about_patient:
         return await _from_the_other_side(ctx, booking, known)
     changes: list[Change] = []
@@ -59,7 +59,8 @@ async def book(_msh: Segment, ctx: Context) -> list[Change]:
         changes.append(ctx.introduces)  # a booking that says who it is for needs no registration before it (#30)
     if ctx.event in BOOKINGS and ctx.owns_schedule and ctx.owns_patients and _inactive(ctx):
         changes.append(SetActive(active=True))  # somebody who comes again (#9)
-    changes.append(SetAppointment(booking, known, about_patient, origin, "booked", frozenset()))
+    whole = whole or ctx.event in ENDINGS
+    changes.append(SetAppointment(booking, known, about_patient, origin, "booked", frozenset(), whole))
     if ctx.owns_schedule or ctx.policy.peers[ctx.other].profile.schedule.forward_blocks:
         changes.append(Deliver(ctx.other, "record"))
     return changes

@@ -23,6 +23,7 @@ from typing import Any, Final, Protocol
 
 from ophl7.domain.appointment import (
     CLINICAL_PROGRESS,
+    STATUS_ORDER,
     Appointment,
     Booking,
     Progress,
@@ -76,6 +77,7 @@ __all__ = [
     "PAYMENT_TYPES",
     "PROGRESS_EVENTS",
     "SEX",
+    "STATUS_ORDER",
     "AddCharge",
     "Appointment",
     "Booking",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from ophl7.kit import (
     CLINICAL_PROGRESS,
+    STATUS_ORDER,
     Change,
     Context,
     Receive,
     Rules,
     SetAppointment,
     SetProgress,
+    Status,
     Verdict,
     apply,
     hold,
@@ -42,9 +44,20 @@ async def owner(change: Change, ctx: Context) -> Verdict | None:
         if ctx.introduces is None:
             return hold("#30" if ctx.owns_patients else "#31", f"patient:{ctx.match.key}", "the patient is not known yet")
         row = "#30"
+    elif row == "#20" and known is not None and _steps_back(known.status, change.booking.status, ctx.message.trigger):
+        row = "#34"
     if change.booking.unknown_status:
         return apply("#35", warning="W03", text="the appointment's status code is not known; its status stays as it was")
     return apply(row)
+
+
+def _steps_back(old: Status, new: Status | None, trigger: str) -> bool:
+    """Whether a status lies before the one that was, which is no reason not to take it (#34); a new booking is one (#20)."""
+    return (
+        trigger != "S12"
+        and new in STATUS_ORDER
+        and (old not in STATUS_ORDER or STATUS_ORDER.index(new) < STATUS_ORDER.index(old))
+    )
 
 
 def _contradiction(change: SetAppointment, ctx: Context) -> Verdict | None:

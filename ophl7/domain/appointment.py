@@ -66,6 +66,18 @@ ENDED: frozenset[Status] = frozenset({"checked_out", "no_show", "cancelled", "di
 # What did not take place, or not yet, may be booked again under its number (decision 0037).
 REBOOKABLE: frozenset[Status] = ENDED - {"checked_out"}
 
+# How a visit goes. No ladder: a step back is taken like any other (#34).
+STATUS_ORDER: tuple[Status, ...] = (
+    "pending",
+    "booked",
+    "confirmed",
+    "arrived",
+    "checked_in",
+    "roomed",
+    "seen",
+    "checked_out",
+)
+
 # Progress that only the EMR's staff see happen (#28).
 CLINICAL_PROGRESS: frozenset[Status] = frozenset({"roomed", "seen"})
 

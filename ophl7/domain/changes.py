@@ -139,7 +139,8 @@ class Note(Change):
 class SetAppointment(Change):
     """An appointment is added or changed. known: its row, if there is one. about_patient: whether the SIU carries a PID.
 
-    differing: against `known`, which of filler, patient, start, duration, status, resources.
+    differing: against `known`, which of filler, patient, start, duration, status, resources. whole: it says all
+    resources, or that nobody needs them any more, so that a change that waits for them is over (#24).
     """
 
     kind: ClassVar[str] = "appointment.set"
@@ -149,6 +150,7 @@ class SetAppointment(Change):
     origin: Side
     default_status: Status
     differing: frozenset[str]
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,6 +137,7 @@ def collect_keys(arrival: Arrival, keys: Keys, policy: Policy) -> None:
     elif message.type == "SIU":
         origin = policy.schedule_authority if arrival.named.keys else arrival.peer
         keys.appointments |= {(origin, reference) for reference in _references(message)}
+        keys.blocks |= {f"resources:{reference}" for reference in _references(message)}
     elif message.type == "DFT":
         _collect_charges(arrival, message, keys, policy)
 

@@ -39,7 +39,7 @@ from ophl7.engine.correcting import follows, replaces, voids
 from ophl7.engine.merging import MergeEffects
 from ophl7.engine.outgoing import Address, render
 from ophl7.engine.ruling import Judged, Ruling
-from ophl7.engine.storage import DeliveryRow, DriftRow
+from ophl7.engine.storage import DeliveryRow, DriftRow, JournalUpdate
 from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.hl7v2 import timestamps
 from ophl7.hl7v2.message import Message
@@ -254,6 +254,8 @@ class Effects:
         marks: Mapping[Side, str | None],
     ) -> None:
         said = change.booking
+        if change.whole:
+            self._supersede(f"resources:{said.reference}")
         number = known.id if known is not None else self._uow.ids.next("appointment")
         status = status_after(known, said, change.default_status)
         start = said.start or (known.start if known is not None else "")
@@ -282,6 +284,15 @@ class Effects:
                 mark_emr=marks["emr"],
             )
         )
+
+    def _supersede(self, scope: str) -> None:
+        """What waited for all resources of an appointment is over: this message has said them, and all else, later (#24)."""
+        for row in self._uow.blocking(scope):
+            if row.message < self._number:
+                self._uow.close_hold(row, self._at, "released")
+                if not self._uow.holds_of(row.message):
+                    reason = f"message {self._number} has said the whole appointment since"
+                    self._uow.rows.updates.append(JournalUpdate(row.message, "ignored", None, "#24", reason, None))
 
     def _said_at(self) -> float:
         """When the sender says that it happened: EVN-2, else MSH-7, else when we took it."""

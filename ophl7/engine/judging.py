@@ -13,6 +13,7 @@ from ophl7.domain.changes import (
     MergePatients,
     Note,
     Receive,
+    SetAppointment,
     SetField,
     SetProgress,
     UpdatePatient,
@@ -180,10 +181,13 @@ class Judge:
         hold that the message itself clears (decisions 11).
         """
         scopes = [record_scope(ruling.match, arrival, message)]
-        for judged in ruling.judged:  # the progress that an ADT says waits for the appointment, too (#23)
-            if isinstance(judged.change, SetProgress) and message.type != "SIU":
-                known = judged.change.known
-                scopes += [f"appointment:{reference}" for reference in (known.filler, known.placer) if reference]
+        for judged in ruling.judged:
+            change = judged.change
+            if isinstance(change, SetProgress) and message.type != "SIU":  # what an ADT says waits for the appointment (#23)
+                references = (change.known.filler, change.known.placer)
+                scopes += [f"appointment:{reference}" for reference in references if reference]
+            elif isinstance(change, SetAppointment) and judged.applies and not change.whole:
+                scopes.append(f"resources:{change.booking.reference}")  # a change that lacks its resources comes first (#24)
         for row in (row for scope in scopes for row in uow.blocking(scope)):
             if row.message < uow.current and not _clears(ruling, row.key):
                 reason = f"waits behind message {row.message}"
