@@ -1,4 +1,4 @@
-"""The schedule against a tiny model: its owner books, moves, goes on, goes back, cancels, revives; the other side echoes and tries."""
+"""The schedule against a tiny model: its owner books, moves, goes back and forth, cancels, revives; the other side tries."""
 
 from __future__ import annotations
 
