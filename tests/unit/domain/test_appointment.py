@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from ophl7.domain.appointment import Appointment, Booking, Resource, differences, starts_at
+from ophl7.domain.appointment import (
+    Appointment,
+    Booking,
+    Resource,
+    Status,
+    differences,
+    resources_after,
+    starts_at,
+    status_after,
+    status_raw_after,
+    whole_resources,
+)
 from ophl7.domain.booking import read_booking
 from ophl7.domain.status_words import GENERIC_WORDS, meaning
 from ophl7.hl7v2.message import Message
@@ -155,3 +167,56 @@ def test_a_start_without_a_zone_is_in_the_practices() -> None:
     assert starts_at("20240305090000", ZONE) == starts_at("20240305140000+0000", ZONE)
     assert starts_at("tomorrow", ZONE) is None
     assert starts_at("", ZONE) is None
+
+
+# -- what a message makes of an appointment (#20, #21, #24, #34, #35) -------------------------------------------------------
+
+
+def said(trigger: str, status: str = "", resources: str = "AIP|1||D1^Doe\r") -> Booking:
+    raw = f"MSH|^~\\&|A|B|C|D|2024||SIU^{trigger}|C2|P|2.5\rSCH||F1{'|' * 23}{status}\rPID|1||7050\r{resources}"
+    return booking(raw.encode())
+
+
+@pytest.mark.parametrize(
+    ("old", "trigger", "word", "new"),
+    [
+        ("cancelled", "S12", "", "booked"),
+        ("no_show", "S13", "", "booked"),
+        ("entered_in_error", "S13", "", "booked"),
+        ("checked_out", "S13", "", "checked_out"),
+        ("arrived", "S13", "", "arrived"),
+        ("cancelled", "S14", "", "cancelled"),
+        ("cancelled", "S12", "XYZZY", "cancelled"),
+        ("seen", "S14", "Arrived", "arrived"),
+        ("arrived", "S15", "Arrived", "cancelled"),
+    ],
+)
+def test_the_newest_word_counts_and_only_a_booking_revives_without_one(old: Status, trigger: str, word: str, new: str) -> None:
+    there = replace(known(siu("C1")), status=old)
+    assert status_after(there, said(trigger, word), "booked") == new
+
+
+def test_a_raw_code_never_stands_beside_a_status_that_it_did_not_give() -> None:
+    there = known(siu("C1", status="Arrived"))
+    assert status_raw_after(None, said("S12", "Booked")) == "Booked"
+    assert status_raw_after(there, said("S14", "XYZZY")) == "XYZZY"
+    assert status_raw_after(there, said("S14")) == "Arrived"
+    assert status_raw_after(there, said("S15")) == ""
+
+
+def test_each_kind_of_resource_is_a_list_of_its_own() -> None:
+    there = (Resource("AIL", "R1", ""), Resource("AIP", "D1", ""), Resource("AIP", "D2", ""))
+    assert resources_after(there, said("S14", resources="")) == there
+    assert [one.id for one in resources_after(there, said("S14", resources="AIP|1||D9\r"))] == ["R1", "D9"]
+    assert [one.id for one in resources_after(there, said("S14", resources="AIP|1|D|D1\r"))] == ["R1"]
+    assert not whole_resources(there, said("S18", resources="AIP|1||D9\r"))
+    assert not whole_resources(there, said("S18", resources=""))
+    assert whole_resources(there, said("S18", resources="AIP|1||D9\rAIL|1||R1\r"))
+    assert whole_resources((), said("S18", resources="AIP|1||D9\r"))
+
+
+@pytest.mark.parametrize(("owners_word", "same"), [(None, True), ("arrived", True), ("seen", False)])
+def test_the_owners_own_code_that_comes_back_is_an_echo(owners_word: Status | None, same: bool) -> None:
+    there = replace(known(siu("C1", status="Arrived")), status_raw="17")
+    assert (differences(there, said("S14", "17"), 1, ZONE, owners_word=owners_word) == frozenset()) is same
+    assert differences(there, said("S14", "18"), 1, ZONE, owners_word=owners_word) == {"status"}
