@@ -61,8 +61,8 @@ from ophl7.domain.merging import Wanted, planned
 from ophl7.domain.patient import BIRTH_DATE, NAME, SEX, Patient, Side, complete, deletes_identity, other_side, read_fields
 from ophl7.domain.policy import PeerPolicy, Policy
 from ophl7.domain.profile import PROGRESS_EVENTS
-from ophl7.domain.status_words import meaning
 from ophl7.domain.service_date import is_to_come, is_too_old, service_day
+from ophl7.domain.status_words import meaning
 from ophl7.domain.verdicts import Condition, Hold, Ignore, Outcome, Reject, Verdict, accepts, apply, hold, reject, strip
 from ophl7.errors import RegistrationError
 from ophl7.hl7v2.ack import Location

@@ -56,6 +56,7 @@ def make_app(face: Face) -> Starlette:
             Route("/metrics", metrics),
             Route("/openapi.json", openapi),
             Route("/", pages.status),
+            Route("/schedule", pages.schedule),
             Route("/style.css", pages.style),
             Route("/books", BookPages(face, guard, pages.show).books),
             Route("/holds/{id}/{verb}", pages.decide, methods=["POST"]),

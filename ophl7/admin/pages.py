@@ -22,6 +22,7 @@ from ophl7.admin.maps import LONGEST_CODE, code_in, entry_for
 from ophl7.admin.maps import carry_out as enter
 from ophl7.admin.ports import Document, Face, Row
 from ophl7.admin.problems import Problem, not_found
+from ophl7.admin.schedule_page import schedule_of
 from ophl7.admin.wording import DELIVERIES, PEERS
 from ophl7.domain.coding import code_of_key
 from ophl7.engine.acts import Verb
@@ -69,6 +70,14 @@ class Pages:
         except Problem as closed:
             return self.show("closed.html", closed.status, reason=closed.detail)
         return await self._overview(_number(request, "decide"), decided=_number(request, "decided"))
+
+    async def schedule(self, request: Request) -> Response:
+        """`/schedule?date=2026-11-23`: that day's appointments and how they came to their status; without a date, today's."""
+        try:
+            self._guard.admit(request)
+        except Problem as closed:
+            return self.show("closed.html", closed.status, reason=closed.detail)
+        return self.show("schedule.html", HTTPStatus.OK, **await schedule_of(self._face, request))
 
     async def decide(self, request: Request) -> Response:
         """`POST /holds/{id}/{verb}`: the form of a hold. What went wrong is said on the page, with the form as it was."""

@@ -88,7 +88,7 @@ async def test_health_and_metrics_are_open_to_all(desk: Desk, path: str, explici
         (False, "not an address", 403),
     ],
 )
-@pytest.mark.parametrize("path", ["/api/v1/links", "/", "/openapi.json", "/style.css", f"/?token={TOKEN}"])
+@pytest.mark.parametrize("path", ["/api/v1/links", "/", "/schedule", "/openapi.json", "/style.css", f"/?token={TOKEN}"])
 async def test_a_token_that_nobody_set_opens_this_machine_only(
     practice: Practice, desk: Desk, explicit: bool, host: str, status: int, path: str
 ) -> None:
@@ -156,7 +156,7 @@ async def test_an_empty_token_lets_nobody_start(desk: Desk) -> None:
 
 @pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize(
-    "path", [*OPEN, "/", "/openapi.json", "/style.css", "/api/v1/messages", "/api/v1/messages/1/raw", "/no"]
+    "path", [*OPEN, "/", "/schedule", "/openapi.json", "/style.css", "/api/v1/messages", "/api/v1/messages/1/raw", "/no"]
 )
 async def test_every_answer_carries_the_security_headers(desk: Desk, path: str) -> None:
     answer = await desk.get(path)

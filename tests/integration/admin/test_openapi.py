@@ -14,7 +14,7 @@ from tests.integration.admin.practice import ANNA, BOB, NOON, Desk, Practice, ad
 
 BODIES: dict[str, dict[str, Any]] = {"/api/v1/charges/roll-ups": {"charges": [1], "claim": "C-1", "note": "as agreed"}}
 # For browsers, or the description itself.
-NOT_DESCRIBED = {"/", "/books", "/style.css", "/openapi.json", "/holds/{id}/{verb}"}
+NOT_DESCRIBED = {"/", "/books", "/schedule", "/style.css", "/openapi.json", "/holds/{id}/{verb}"}
 TYPES: dict[str, tuple[type, ...]] = {
     "integer": (int,),
     "number": (int, float),
