@@ -116,12 +116,14 @@ def _resources(message: Message) -> tuple[tuple[Resource, ...], frozenset[str]]:
 
 def _named(kind: str, segment: Segment) -> list[Resource]:
     """The resources of one segment; only a person (AIP-3) may be several."""
+    code = segment.lead(3)
+    if code and code == segment.field(3):  # nearly all are plain codes
+        return [Resource(kind, code, "")]
     if kind == "AIL":
         place = "^".join([segment.text(f"3.{number}.1") for number in range(1, 5)]).rstrip("^")
         return [Resource(kind, place, segment.text("3.9"))] if place else []
     count = len(segment.repetitions(3)) if kind == "AIP" else 1
     if count < 2:
-        code = segment.lead(3)
         return [Resource(kind, code, segment.text("3.2"))] if code else []
     codes = [(segment.text(f"3[{number}].1.1"), segment.text(f"3[{number}].2")) for number in range(1, count + 1)]
     return [Resource(kind, code, text) for code, text in codes if code]

@@ -131,9 +131,7 @@ def collect_keys(arrival: Arrival, keys: Keys, policy: Policy) -> None:
         keys.maps |= {(arrival.peer, table, code) for table, code in codes_in(message, tables)}
     if message.type == "ADT":
         keys.identifiers |= _merged(arrival, message, policy)
-        visit = read_visit(message, policy.peers[arrival.peer].profile.schedule)
-        if visit and arrival.peer == policy.schedule_authority:
-            keys.appointments.add((arrival.peer, visit))
+        keys.appointments |= _visited(arrival, message, policy)
     elif message.type == "SIU":
         origin = policy.schedule_authority if arrival.named.keys else arrival.peer
         keys.appointments |= {(origin, reference) for reference in _references(message)}
@@ -157,6 +155,14 @@ def _collect_charges(arrival: Arrival, message: Message, keys: Keys, policy: Pol
     number = visit.lead(19) if visit is not None else ""
     if number:
         keys.appointments.add((policy.schedule_authority, number))
+
+
+def _visited(arrival: Arrival, message: Message, policy: Policy) -> set[tuple[Side, str]]:
+    """The appointment whose progress an ADT of the schedule's owner says (#23); nothing for nearly all."""
+    if arrival.peer != policy.schedule_authority:
+        return set()
+    visit = read_visit(message, policy.peers[arrival.peer].profile.schedule)
+    return {(arrival.peer, visit)} if visit else set()
 
 
 def _merged(arrival: Arrival, message: Message, policy: Policy) -> set[tuple[str, str]]:
