@@ -85,8 +85,9 @@ def standing(practice: Practice, filler: str = "S-100") -> tuple[str, str]:
 
 
 def but_progress(row: Row) -> Row:
-    """What progress leaves as it was."""
-    return {key: value for key, value in row.items() if key not in {"status", "status_raw", "progress", "message"}}
+    """What progress leaves as it was: all but the status, and how far the sender's own clock has come (#87)."""
+    moved = {"status", "status_raw", "progress", "message", "mark_pm", "mark_emr"}
+    return {key: value for key, value in row.items() if key not in moved}
 
 
 def steps(practice: Practice, filler: str = "S-100") -> list[str]:
