@@ -155,6 +155,16 @@ async def test_row_23_what_the_adt_says_of_the_patient_is_taken_as_ever__pm_owns
     assert practice.destinations("X23") == ["emr"]
 
 
+async def test_row_23_progress_and_edits_that_the_owner_wants_to_hear_leave_in_one_copy__split(booked: Booking) -> None:
+    practice = await booked(SPLIT, owner=ARRIVALS, listener='[fields]\ntakes = ["PID-40"]\n')
+    sent = visiting("X23", "A04", "S-100", sender="emr").replace(
+        b"^PRN^PH^^1^555^0100", b"^PRN^PH^^1^555^0100" + b"|" * 27 + b"TEXT"
+    )
+    await practice.accepted("emr", sent)
+    assert standing(practice)[0] == "arrived"
+    assert practice.destinations("X23") == ["pm"]
+
+
 async def test_row_23_the_schedules_owner_moves_his_schedule_and_not_the_patient__split(booked: Booking) -> None:
     practice = await booked(SPLIT, owner=ARRIVALS)
     moved = replace(BOTH, street="9 NEW ST")
