@@ -67,10 +67,10 @@ class Effects:
             if judged.applies and isinstance(judged.change, SetAppointment | SetProgress):
                 self._schedule(judged.change, patient, ruling.mark)
         delivery: int | None = None
-        copies: set[Deliver] = set()  # two handlers that want one copy get one
+        copies: list[Deliver] = []  # two handlers that want one copy get one
         for judged in ruling.judged:
             if judged.applies and isinstance(judged.change, Deliver) and judged.change not in copies:
-                copies.add(judged.change)
+                copies.append(judged.change)
                 self._void(ruling, patient)
                 delivery = self._deliver(judged.change, ruling, patient)
         for judged in ruling.judged:
