@@ -41,8 +41,8 @@ class OverdueMerges:
     async def run(self) -> None:
         """Runs until cancelled."""
         while True:
-            await self.look()
             await self._sleep(_CHECK_SECONDS)
+            await self.look()
 
     async def look(self) -> None:
         """Once. A database that cannot be read just now has an alarm of its own, and is asked again."""
