@@ -5,6 +5,7 @@ from __future__ import annotations
 from ophl7.kit import (
     Change,
     Context,
+    Deliver,
     Handlers,
     Hold,
     Identifier,
@@ -12,11 +13,13 @@ from ophl7.kit import (
     LinkIdentifier,
     Location,
     MergePair,
+    MergePatients,
     Note,
     Patient,
     Reject,
     Segment,
     Wanted,
+    paired,
     planned,
     read_merges,
 )
@@ -27,6 +30,8 @@ ONE_OF_THEM = (
     "a release cannot say which of them is meant: merge the two in the system that owns the patients and release it then, "
     "or have it sent again with the ids of one and discard it"
 )
+
+EACH_ALONE = "have that system send one merge for each chart; then discard this message"
 
 MERGES = ("ADT^A18", "ADT^A30", "ADT^A34", "ADT^A36", "ADT^A39", "ADT^A40")
 CHANGED_IDS = ("ADT^A46", "ADT^A47")
@@ -54,6 +59,9 @@ async def merge(_msh: Segment, ctx: Context) -> list[Change]:
     people: dict[int, Patient] = {}
     for pair in _pairs(ctx):
         survivors, survivor = await _survivor(pair, ctx)
+        if survivors is None:
+            wanted += await _paired(pair, ctx)
+            continue
         if not survivors:
             text = "the merge names the same id as source and target"
             raise Reject.because("#67", "M01", text, error=205, location=Location("MRG", field=1))
@@ -64,13 +72,25 @@ async def merge(_msh: Segment, ctx: Context) -> list[Change]:
         for patient in (one.retired, one.survivor):
             if patient is not None:
                 people.update({mate.id: mate for mate in ctx.same_person(patient)})
-    return list(planned(ctx.peer, wanted, people.values()))
+    changes: list[Change] = list(planned(ctx.peer, wanted, people.values()))
+    # Nobody else hears of a merge as a merge, unless his system is known to take it (decisions 6).
+    news = any(isinstance(change, MergePatients) and change.relation != "again" for change in changes)
+    if news and ctx.policy.peers[ctx.other].profile.merges.forward:
+        changes.append(Deliver(ctx.other, "record"))
+    return changes
 
 
 @handlers.on(*CHANGED_IDS)
 async def changed_id(_msh: Segment, ctx: Context) -> list[Change]:
     """The old id stays an alias of the same patient, and every id that the message names is his (#72)."""
-    (pair, *_) = _pairs(ctx)
+    links = [link for pair in _pairs(ctx) for link in await _same_person(pair, ctx)]
+    if not links:
+        raise Ignore("#72", "all these ids are the patient's already")
+    return [Note("#72", "the old id stays an alias of the same patient"), *links]
+
+
+async def _same_person(pair: MergePair, ctx: Context) -> list[Change]:
+    """The ids of one pair that nobody has yet: they are his who has the others."""
     said = [*pair.survivor.keys, *pair.retired.keys]
     found = {one.key: await ctx.patient(one) for one in said}
     holders = {patient.id: patient for patient in found.values() if patient is not None}
@@ -81,12 +101,7 @@ async def changed_id(_msh: Segment, ctx: Context) -> list[Change]:
         instead = "if it was, have that system send a merge; then discard this message"
         raise Hold("#72", f"merge:{pair.retired.keys[0]}", reason, instead=instead)
     (holder,) = holders.values()
-    links: list[Change] = [
-        LinkIdentifier(one, of=holder, first=one in pair.survivor.keys) for one in said if found[one.key] is None
-    ]
-    if not links:
-        raise Ignore("#72", "all these ids are the patient's already")
-    return [Note("#72", "the old id stays an alias of the same patient"), *links]
+    return [LinkIdentifier(one, of=holder, first=one in pair.survivor.keys) for one in said if found[one.key] is None]
 
 
 @handlers.on(*BY_HAND)
@@ -107,11 +122,28 @@ def _pairs(ctx: Context) -> list[MergePair]:
     return pairs
 
 
-async def _survivor(pair: MergePair, ctx: Context) -> tuple[tuple[Identifier, ...], Patient | None]:
+async def _paired(pair: MergePair, ctx: Context) -> list[Wanted]:
+    """Several ids on both sides, of several charts that stay: each id of MRG goes into its partner (domain 2.2).
+
+    Raises Hold where it is not certain which that is.
+    """
+    partners = paired(pair)
+    if partners is None:
+        reason = "by position other ids are merged than by the system that gave them: which into which?"
+        raise Hold("#66", f"merge:{pair.retired.keys[0]}", reason, instead=EACH_ALONE)
+    found: list[Wanted] = []
+    for one in pair.retired.keys:
+        partner = partners.get(one.key)
+        if partner is not None and partner.key != one.key:  # one without a partner stays untouched
+            found.append(Wanted(one, await ctx.patient(one), (partner,), await ctx.patient(partner)))
+    return found
+
+
+async def _survivor(pair: MergePair, ctx: Context) -> tuple[tuple[Identifier, ...] | None, Patient | None]:
     """The ids by which a pair names the chart that stays, a known one first, and whose they are.
 
-    A PID may list the id that goes away, too: that one does not count. No ids: PID and MRG name the same. Raises Hold when the
-    ids belong to different patients (#10).
+    A PID may list the id that goes away, too: that one does not count. No ids: PID and MRG name the same. None: they are those
+    of several charts, so each id goes its own way. Raises Hold when they are and MRG names one id alone (#10).
     """
     retired = {identifier.key for identifier in pair.retired.keys}
     named = [identifier for identifier in pair.survivor.keys if identifier.key not in retired]
@@ -120,6 +152,8 @@ async def _survivor(pair: MergePair, ctx: Context) -> tuple[tuple[Identifier, ..
         patient = await ctx.patient(identifier)
         if patient is not None:
             found.setdefault(patient.id, (identifier, patient))
+    if len(found) > 1 and len(pair.retired.keys) > 1:
+        return None, None
     if len(found) > 1:
         known = next(iter(found.values()))[0]
         reason = "the ids of the surviving chart belong to different patients"

@@ -18,10 +18,12 @@ from ophl7.kit import (
     Reject,
     Segment,
     SetActive,
+    SetField,
     UpdatePatient,
     Value,
     complete,
     deletes_key,
+    read_account_merges,
     read_fields,
 )
 
@@ -38,6 +40,7 @@ DELETION = "ADT^A29"
 ACCOUNT = "PID-18"
 LINKS = ("ADT^A24", "ADT^A37")
 ACCOUNT_MERGES = ("ADT^A35", "ADT^A41")
+BOTH_MERGED = "ADT^A36"
 _OF_MERGES = ("A18", "A30", "A34", "A36", "A39", "A40", "A42", "A43", "A44", "A45", "A46", "A47", "A49", "A50", "A51")
 _NAMED = {
     *REGISTRATIONS,
@@ -67,12 +70,32 @@ async def other(_msh: Segment, ctx: Context) -> list[Change]:
 
 @handlers.on(*ACCOUNT_MERGES)
 async def accounts(_msh: Segment, ctx: Context) -> list[Change]:
-    """The account that PID names takes the place of the old one, and nothing else does (#69); never passed on as a merge."""
+    """The account that PID names takes the place of the old one, for everybody who has that, and nothing else does (#69).
+
+    It is never passed on as a merge.
+    """
     _key(ctx)
     if ctx.match.patient is None and not ctx.match.ambiguous:
         raise Hold("#69", f"patient:{ctx.match.key}", "the patient whose account was merged is not known yet")
     said = [_account_only(change) for change in _record(ctx) if not isinstance(change, Deliver)]
-    return [Note("#69", "the account that PID names is the patient's from now on"), *said]
+    own = ctx.match.patient.id if ctx.match.patient is not None else None  # his PID-18 is among what the message says of him
+    moved = [change for change in await _moved_accounts(ctx) if change.of is not None and change.of.id != own]
+    return [Note("#69", "the account that PID names is the patient's from now on"), *said, *moved]
+
+
+@handlers.on(BOTH_MERGED)
+async def accounts_of_merged(_msh: Segment, ctx: Context) -> list[Change]:
+    """A36 merges the accounts besides the charts, which the merge itself sees to."""
+    return list(await _moved_accounts(ctx))
+
+
+async def _moved_accounts(ctx: Context) -> list[SetField]:
+    """Everybody with an account that was merged away gets the one that stays: a family shares it."""
+    return [
+        SetField(ACCOUNT, merged.survivor, holder.fields.get(ACCOUNT), of=holder)
+        for merged in read_account_merges(ctx.message)
+        for holder in await ctx.account_holders(merged.retired)
+    ]
 
 
 def _account_only(change: Change) -> Change:

@@ -38,6 +38,7 @@ from ophl7.engine.router import Router
 from ophl7.engine.runner import Runner, Watchdog
 from ophl7.engine.storage import Store
 from ophl7.engine.tripwire import Tripwire
+from ophl7.engine.unmerging import Unmerging
 from ophl7.extend.loading import Loaded, load_parts
 from ophl7.links import SIDES, add_link_gauges, describe_links
 from ophl7.mllp.listener import Listener
@@ -50,6 +51,7 @@ from ophl7.observe.logs import Log
 from ophl7.observe.metrics import CONTENT_TYPE, Metrics
 from ophl7.observe.telling import EngineTeller, LinkTeller, ListenerTeller
 from ophl7.orders import Orders
+from ophl7.overdue import OverdueMerges
 from ophl7.practice import policy_from
 from ophl7.settings import Settings
 from ophl7.store.reader import SqliteReader
@@ -122,6 +124,7 @@ class Broker:
         self._replays: Replays
         self._explainer: Explainer
         self._codes: CodeEntries
+        self._unmerging: Unmerging
         self._web: HttpServer | None = None
 
     # -- start --------------------------------------------------------------------------------------------------------
@@ -157,6 +160,7 @@ class Broker:
         custody = Custody(judge, self.policy, outlets.freeze)
         self._people = People(custody, self.policy, self.clock.now)
         self._codes = CodeEntries(custody, self.policy, self.clock.now)
+        self._unmerging = Unmerging(custody, self.policy, self.clock.now, outlets.freeze)
         self._dispatch = Dispatch(outlets.stop, self.clock.now)
         self._replays = Replays(decider, self.policy, self.clock.now)
         teller = EngineTeller(self.log, self.metrics.counters, self.alarms, self._watch_failures)
@@ -225,7 +229,15 @@ class Broker:
         explicit = settings.api_token
         self.token = explicit.get_secret_value() if explicit is not None else secrets.token_urlsafe(24)
         orders = Orders(
-            self.engine, self._people, self._dispatch, self._replays, self._explainer, self._codes, self.clock, self.log
+            self.engine,
+            self._people,
+            self._unmerging,
+            self._dispatch,
+            self._replays,
+            self._explainer,
+            self._codes,
+            self.clock,
+            self.log,
         )
         face = Face(
             reads=reader,
@@ -243,6 +255,7 @@ class Broker:
             explain=orders.explain,
             enter_code=orders.enter_code,
             profiles={side: self.policy.peers[side].profile for side in SIDES},
+            unmerge=orders.unmerge,
             routes=self._routes,
             plugins=self._plugins,
             zone=self.policy.zone,
@@ -251,6 +264,7 @@ class Broker:
             version=__version__,
             books=books_of(self.engine, SqliteBooks(reader), self.policy, self.clock),
         )
+        self._own(OverdueMerges(reader, self.clock, self.alarms).run(), "watch over merges")
         server = HttpServer(make_app(face), settings.http_listen.host, settings.http_listen.port)
         self._stack.push_async_callback(server.stop)
         await server.start()

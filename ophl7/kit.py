@@ -56,7 +56,7 @@ from ophl7.domain.charge_reading import faults, read_charge, read_charges, usabl
 from ophl7.domain.coding import mapping_key, table_of
 from ophl7.domain.identifiers import Identifier, NamedPatient, deletes_key
 from ophl7.domain.introduction import introduction
-from ophl7.domain.merge import MERGE_TRIGGERS, MergePair, read_merges
+from ophl7.domain.merge import MERGE_TRIGGERS, MergedAccount, MergePair, paired, read_account_merges, read_merges
 from ophl7.domain.merging import Wanted, planned
 from ophl7.domain.patient import BIRTH_DATE, NAME, SEX, Patient, Side, complete, deletes_identity, other_side, read_fields
 from ophl7.domain.policy import PeerPolicy, Policy
@@ -98,6 +98,7 @@ __all__ = [
     "Match",
     "MergePair",
     "MergePatients",
+    "MergedAccount",
     "Message",
     "NamedPatient",
     "Note",
@@ -136,7 +137,9 @@ __all__ = [
     "mapping_key",
     "meaning",
     "other_side",
+    "paired",
     "planned",
+    "read_account_merges",
     "read_booking",
     "read_charge",
     "read_charges",
@@ -204,6 +207,9 @@ class View(Protocol):
 
     def entered(self, peer: Side, table: str, code: str) -> str | None:
         """What a person has said that a code of this peer's is called in the other system."""
+
+    def account_holders(self, account: str) -> list[Patient]:
+        """Everybody whose account (PID-18) that is."""
 
 
 @coroutine
@@ -286,6 +292,14 @@ class Context:
             if found:
                 return found
         return ""
+
+    async def account_holders(self, account: str) -> list[Patient]:
+        """Everybody whose account number (PID-18, its first component) that is: a family shares one (#69)."""
+        try:
+            return self._view.account_holders(account)
+        except LookupError:
+            await _load(Read("account", (account,)))
+            return self._view.account_holders(account)
 
     def hold(self, row: str, key: str, reason: str, *, blocks: str = "", instead: str | None = None) -> None:
         """Raises Hold, unless a person has released just this hold: then the handler goes on, and the message is taken.

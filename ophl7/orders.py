@@ -6,7 +6,8 @@ import asyncio
 from functools import partial
 
 from ophl7.domain.patient import Side
-from ophl7.engine.acts import Act, Done, NotDone, Replayed, Replaying
+from ophl7.engine.acts import Act, Done, NotDone, Replayed, Replaying, Unmerge
+from ophl7.engine.aftermath import CannotUnmerge, UnmergePlan
 from ophl7.engine.code_entries import CodeEntries, Entered, Entry
 from ophl7.engine.dispatching import DeliveryAct, Dispatch, Dispatched, LinkAct, NotDispatched
 from ophl7.engine.explaining import Explained, Explainer
@@ -16,6 +17,7 @@ from ophl7.engine.ports import Clock
 from ophl7.engine.replaying import Replays
 from ophl7.engine.storage import AuditRow
 from ophl7.engine.unit_of_work import UnitOfWork
+from ophl7.engine.unmerging import Unmerging
 from ophl7.errors import StoreAway, StoreRefused
 from ophl7.observe.logs import Log
 
@@ -30,6 +32,7 @@ class Orders:
         self,
         engine: Engine,
         people: People,
+        unmerging: Unmerging,
         dispatch: Dispatch,
         replays: Replays,
         explainer: Explainer,
@@ -39,6 +42,7 @@ class Orders:
     ) -> None:
         self._engine = engine
         self._people = people
+        self._unmerging = unmerging
         self._dispatch = dispatch
         self._replays = replays
         self._explainer = explainer
@@ -122,4 +126,16 @@ class Orders:
         if isinstance(done, Entered):  # neither the code nor who and why: the audit has them
             kind = "taken_back" if entry.to is None else "entered"
             self._log.info("code_mapped", peer=entry.peer, kind=kind, count=done.released)
+        return done
+
+    async def unmerge(self, act: Unmerge) -> UnmergePlan | CannotUnmerge:
+        """Plans to take a merge apart, or does it; durable when it returns. Raises as `act`."""
+        try:
+            async with asyncio.timeout(_ACT_SECONDS):
+                done = await self._engine.perform(partial(self._unmerging.carry_out, act=act))
+        except StoreRefused as refused:
+            self._log.error("merge_undecided", merge_id=act.merge, code=refused.code)
+            raise
+        if isinstance(done, UnmergePlan) and done.at is not None:
+            self._log.info("merge_taken_apart", merge_id=act.merge, peer=act.side, count=done.released)
         return done

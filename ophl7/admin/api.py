@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from ophl7.admin import dispatching, explained, holds, maps, merges, messages, people, queues, replays
+from ophl7.admin import audit, dispatching, explained, holds, maps, merges, messages, people, queues, replays, unmerges
 from ophl7.admin.api_books import BOOK_CALLS
 from ophl7.admin.bodies import LONGEST_REASON
 from ophl7.admin.calls import Asked, Call, Deed, Inquiry, Listing, Parameter, Single
@@ -183,7 +183,27 @@ _MERGE: Mapping[str, Any] = {
     "emr": _MAYBE_TIME,
     "state": _enum(*merges.MERGE_STATES),
     "waiting_for": {"type": ["string", "null"], "enum": [*merges.WAITING_FOR, None]},
+    "task": _MAYBE,
     "message": _NUMBER,
+    "unmerged": _array(side=_PEER, at=_TIME, by=_TEXT, reason=_TEXT),
+}
+
+_UNMERGE: Mapping[str, Any] = {
+    "merge": _NUMBER,
+    "side": _PEER,
+    "retired": _MAYBE,
+    "survivor": _MAYBE,
+    "charts": {"type": "array", "items": _MAYBE},
+    "lane_parts": {"type": "boolean"},
+    "messages": _array(id=_NUMBER, at=_TIME, type=_MAYBE, what=_TEXT),
+    "moves": _array(delivery=_NUMBER, message=_NUMBER, destination=_PEER, charges={"type": "boolean"}),
+    "stays": _array(delivery=_NUMBER, message=_NUMBER, destination=_PEER, charges={"type": "boolean"}, state=_TEXT, why=_TEXT),
+    "holds": {"type": "array", "items": _NUMBER},
+    "appointments": _array(id=_NUMBER, reference=_MAYBE, stays_with=_MAYBE),
+    "by_hand": _TEXTS,
+    "plan": _TEXT,
+    "done_at": _MAYBE_TIME,
+    "released": _NUMBER,
 }
 
 _HOLD: Mapping[str, Any] = {
@@ -201,6 +221,7 @@ _HOLD_DETAIL: Mapping[str, Any] = {
     "closed_how": {"type": ["string", "null"], "enum": [*holds.ENDS, None]},
     "closed_by": _MAYBE,
     "closed_reason": _MAYBE,
+    "redirected_to": _MAYBE,
 }
 
 _DECIDED: Mapping[str, Any] = {
@@ -301,6 +322,8 @@ _AUDIT: Mapping[str, Any] = {
     "reason": _MAYBE,
 }
 
+_CHAIN: Mapping[str, Any] = {"ok": {"type": "boolean"}, "rows": _NUMBER, "first_bad": _MAYBE_NUMBER, "fault": _MAYBE}
+
 CALLS: tuple[Call, ...] = (
     Listing(
         "/messages",
@@ -364,6 +387,21 @@ CALLS: tuple[Call, ...] = (
         _MERGE,
         (_PATIENT, Parameter("state", "where it stands", merges.MERGE_STATES)),
     ),
+    Single(
+        "/merges/{id}/unmerge",
+        unmerges.plan,
+        "What would follow from taking a merge apart on one side; changes nothing",
+        _UNMERGE,
+        parameters=(Parameter("side", "on whose side; may be left out where only one has merged them", messages.PEERS),),
+    ),
+    Deed(
+        "/merges/{id}/unmerge",
+        unmerges.unmerge,
+        "Takes a merge apart on one side, as the plan says; 409 with the new plan if it has changed; audited with the reason",
+        _WHY,
+        _UNMERGE,
+        optional={"side": _PEER, "plan": {"type": "string", "maxLength": 64}},
+    ),
     Listing(
         "/holds",
         holds.holds,
@@ -384,6 +422,13 @@ CALLS: tuple[Call, ...] = (
         holds.discard,
         "Lets the message of this hold go without effect, its charges cancelled; audited with the reason",
         _WHY,
+        _DECIDED,
+    ),
+    Deed(
+        "/holds/{id}/redirect",
+        holds.redirect,
+        "Takes a held charge or booking for another patient than it names, and judges it again; audited with the reason",
+        {"patient": {"type": "string", "minLength": 1, "maxLength": 300}, **_WHY},
         _DECIDED,
     ),
     Deed(
@@ -455,7 +500,19 @@ CALLS: tuple[Call, ...] = (
         _WHY,
         {**_LINK, **_BY_A_PERSON},
     ),
-    Listing("/audit", queues.audit, "Who did what", _AUDIT),
+    Listing(
+        "/audit",
+        audit.audit,
+        "Who did what",
+        _AUDIT,
+        (
+            Parameter("actor", "who did it"),
+            Parameter("action", "what was done, e.g. release-hold"),
+            Parameter("since", "at or after this time; a date is its begin"),
+            Parameter("until", "before this time; a date is its end"),
+        ),
+    ),
+    Single("/audit/verify", audit.verify, "Whether every audit row is still what was written", _CHAIN),
     Listing("/plugins", queues.plugins, "Handlers and rules that are loaded", {}, paged=False),
     Listing("/routes", queues.routes, "Which handlers see which event", {}, paged=False),
 )

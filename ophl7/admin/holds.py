@@ -11,9 +11,11 @@ from ophl7.admin.bodies import reason_in
 from ophl7.admin.calls import Asked, Page, page
 from ophl7.admin.instants import iso
 from ophl7.admin.messages import PEERS
+from ophl7.admin.naming import find as find_patient
 from ophl7.admin.parameters import Query, path_number
 from ophl7.admin.ports import Document, Face, Row
 from ophl7.admin.problems import Problem, not_found
+from ophl7.domain.identifiers import Identifier
 from ophl7.engine.acts import Act, Done, Verb
 from ophl7.errors import StoreRefused
 
@@ -23,6 +25,7 @@ ENDS = {
     "accepted": "a person has set the condition aside",
     "discarded": "a person has discarded the message",
     "renewed": "the message waits on under another number, for what it waits for now",
+    "redirected": "a person has said that the message is about another patient",
     "unreadable": "the message waits on under another number: it cannot be read under the settings of today",
 }
 
@@ -50,16 +53,33 @@ async def discard(face: Face, asked: Asked, body: Mapping[str, Any]) -> Document
     return await _carry_out(face, asked, "discard", body)
 
 
+async def redirect(face: Face, asked: Asked, body: Mapping[str, Any]) -> Document:
+    """`POST /holds/{id}/redirect`: the message is taken for that patient instead."""
+    return await _carry_out(face, asked, "redirect", body)
+
+
+async def patient_in(face: Face, given: object) -> Identifier:
+    """The patient for whom a message is redirected. Raises Problem 422 when nobody is named, 409 where several are."""
+    if not isinstance(given, str) or not given.strip():
+        raise Problem(422, "patient: whose it is, as AUTHORITY:id", parameter="patient")
+    found = (await find_patient(face, given)).patient
+    if found is None:
+        raise Problem(422, "patient: nobody has this identifier; register the patient first", parameter="patient")
+    return found.key
+
+
 async def _carry_out(face: Face, asked: Asked, verb: Verb, body: Mapping[str, Any]) -> Document:
     row = await find(face, asked.request)
     reason = reason_in(body)
-    done = await carry_out(face, asked.actor, verb, row, reason)
+    patient = await patient_in(face, body.get("patient")) if verb == "redirect" else None
+    done = await carry_out(face, asked.actor, verb, row, reason, patient)
     return {
         **item(face, row),
         "closed_at": iso(done.at, face.zone),
         "closed_how": done.how,
         "closed_by": asked.actor,
         "closed_reason": reason,
+        "redirected_to": str(patient) if patient is not None else None,
         "state": done.state,
         "waits_for": list(done.waits_for),
         "released": done.released,
@@ -75,7 +95,7 @@ async def find(face: Face, request: Request) -> Row:
     return row
 
 
-async def carry_out(face: Face, actor: str, verb: Verb, row: Row, reason: str) -> Done:
+async def carry_out(face: Face, actor: str, verb: Verb, row: Row, reason: str, patient: Identifier | None = None) -> Done:
     """Has it done, once.
 
     Raises Problem 409 for a hold that is closed or that a release cannot end, 500 where the database refuses it, 503 where it
@@ -84,7 +104,7 @@ async def carry_out(face: Face, actor: str, verb: Verb, row: Row, reason: str) -
     if row["closed_at"] is not None:
         raise _closed(face, row)
     try:
-        done = await face.act(Act(verb, row["id"], row["message"], actor, reason))
+        done = await face.act(Act(verb, row["id"], row["message"], actor, reason, patient))
     except StoreRefused as refused:
         detail = "the database refused what would follow from this; nothing was changed: a fault of ophl7, please report it"
         raise Problem(500, detail, code=refused.code) from refused
@@ -110,6 +130,7 @@ def document(face: Face, row: Row) -> Document:
         "closed_how": row["closed_how"],
         "closed_by": row["closed_by"],
         "closed_reason": row["closed_reason"],
+        "redirected_to": row["redirected_to"],
     }
 
 

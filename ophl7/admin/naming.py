@@ -75,6 +75,12 @@ async def names_by_number(face: Face, numbers: Collection[int]) -> Mapping[int, 
     return {patient.id: name_of(patient) for patient in await face.reads.patients(numbers=numbers)} if numbers else {}
 
 
+async def names_on_side(face: Face, numbers: Collection[int], side: Side) -> Mapping[int, str]:
+    """Patient id -> identifier text, that side's own where it has one."""
+    rows = await face.reads.patients(numbers=numbers) if numbers else ()
+    return {row.id: str(row.identifier_of(face.authorities[side]) or row.key) for row in rows}
+
+
 def named_in(head: bytes | None, naming: Naming) -> str | None:
     """The identifier that a message itself names, from its first bytes; None when it names none or cannot be read."""
     if not head:

@@ -19,8 +19,10 @@ _NAME_PARTS = ("family", "given", "middle", "suffix", "prefix")
 
 
 async def patient(face: Face, asked: Asked) -> Document:
-    """`GET /patients/{identifier}`."""
-    return await one_patient(face, asked.request.path_params["identifier"])
+    """`GET /patients/{identifier}`: audited before it is shown, by the number of the row: the audit names no patient."""
+    found = await one_patient(face, asked.request.path_params["identifier"])
+    await face.audit(asked.actor, "view-patient", f"patient {found['id']}", "")
+    return found
 
 
 async def one_patient(face: Registry, identifier: str) -> Document:

@@ -17,7 +17,9 @@ from ophl7.domain.identifiers import Identifier, Naming
 from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient, Side
 from ophl7.domain.profile import Profile
-from ophl7.engine.acts import Act, Done, NotDone, Replayed, Replaying
+from ophl7.engine.acts import Act, Done, NotDone, Replayed, Replaying, Unmerge
+from ophl7.engine.aftermath import CannotUnmerge, UnmergePlan
+from ophl7.engine.chain import Link
 from ophl7.engine.code_entries import Entered, Entry
 from ophl7.engine.dispatching import DeliveryAct, Dispatched, LinkAct, NotDispatched
 from ophl7.engine.explaining import Explained
@@ -112,6 +114,12 @@ class Reads(Protocol):
     ) -> Sequence[Merge]:
         """Pairs of charts that a side has merged. patients: those with one of them on either place."""
 
+    async def merge(self, number: int) -> Merge | None:
+        """One of them."""
+
+    async def unmerges(self, merges: Collection[int]) -> Sequence[Row]:
+        """Who took these merges apart, oldest first. Columns: id merge side at actor reason."""
+
     async def holds(
         self, *, peer: str | None = None, message: int | None = None, before: int | None = None, limit: int = 50
     ) -> Sequence[Row]:
@@ -120,8 +128,8 @@ class Reads(Protocol):
     async def hold(self, number: int) -> Row | None:
         """One hold, open or closed.
 
-        Columns: those of `holds`, closed_at closed_how closed_by closed_reason closed_by_message (of the one that met the
-        condition).
+        Columns: those of `holds`, closed_at closed_how closed_by closed_reason redirected_to closed_by_message (of the one that
+        met the condition).
         """
 
     async def custody(self, message: int) -> Sequence[Row]:
@@ -162,8 +170,23 @@ class Reads(Protocol):
     ) -> Sequence[Row]:
         """Codes that came without an entry. Columns: id peer name code first_message last_message first_at last_at messages."""
 
-    async def audit(self, *, before: int | None = None, limit: int = 50) -> Sequence[Row]:
-        """Who did what. Columns: id at actor action target reason."""
+    async def audit(
+        self,
+        *,
+        actor: str | None = None,
+        action: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        before: int | None = None,
+        limit: int = 50,
+    ) -> Sequence[Row]:
+        """Who did what. Columns: id at actor action target reason. since: inclusive, until: exclusive."""
+
+    async def audit_links(self, *, after: int, limit: int) -> Sequence[Link]:
+        """The audit rows behind that id, oldest first, each with its digest."""
+
+    async def audit_head(self) -> str | None:
+        """The last link as it is kept apart from the rows; None where there is no chain."""
 
 
 class Registry(Protocol):
@@ -189,11 +212,11 @@ class Face:
     token: what a caller must bring; token_is_explicit: whether somebody set it (otherwise only loopback is let in).
     ready: status and document of `/readyz`. exposition: text and content type of `/metrics`. links: one object a peer, as
     contract 6 has it. audit: (actor, action, target, reason), durable when it returns; raises StoreAway. act: a person's order,
-    durable with all that follows from it when it returns; raises StoreAway, StoreRefused. dispatch, switch, enter_code, replay:
-    the same for a delivery, for a link, for an entry in a code table, and for a message. explain: what would become of a frame
-    of that peer, which changes nothing; raises StoreAway, TimeoutError. profiles: what each peer's product is like; namings:
-    how it names patients. routes, plugins: one object each. authorities: the default assigning authority of each side. books:
-    see `books_ports`.
+    durable with all that follows from it when it returns; raises StoreAway, StoreRefused. dispatch, switch, enter_code, replay,
+    unmerge: the same for a delivery, a link, an entry in a code table, a message, and a merge. explain: what would become of a
+    frame of that peer, which changes nothing; raises StoreAway, TimeoutError. profiles: what each peer's product is like;
+    namings: how it names patients. routes, plugins: one object each. authorities: the default assigning authority of each side.
+    books: see `books_ports`.
     """
 
     reads: Reads
@@ -211,6 +234,7 @@ class Face:
     explain: Callable[[Side, bytes], Awaitable[list[Explained]]]
     enter_code: Callable[[Entry], Awaitable[Entered | NotDone]]
     profiles: Mapping[Side, Profile]
+    unmerge: Callable[[Unmerge], Awaitable[UnmergePlan | CannotUnmerge]]
     routes: Callable[[], list[Document]]
     plugins: Callable[[], list[Document]]
     zone: ZoneInfo

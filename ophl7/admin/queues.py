@@ -1,4 +1,4 @@
-"""What was not taken and what leaves: drift, the outbox, the audit; and how the house is put together."""
+"""What was not taken and what leaves: drift, the outbox; and how the house is put together."""
 
 from __future__ import annotations
 
@@ -73,23 +73,6 @@ def delivery_item(face: Face, row: Row) -> Document:
         "created_at": iso(row["created_at"], face.zone),
         "changed_at": iso(row["changed_at"], face.zone),
     }
-
-
-async def audit(face: Face, query: Query) -> Page:
-    """`GET /audit`."""
-    found = await face.reads.audit(before=query.before, limit=query.limit + 1)
-    items: list[Document] = [
-        {
-            "id": row["id"],
-            "at": iso(row["at"], face.zone),
-            "actor": row["actor"],
-            "action": row["action"],
-            "target": row["target"],
-            "reason": row["reason"] or None,
-        }
-        for row in found
-    ]
-    return page(items, query.limit)
 
 
 async def links(face: Face, _query: Query) -> Page:

@@ -21,7 +21,7 @@ _COLUMNS = (
 
 @click.group()
 def command() -> None:
-    """Messages that wait, and releasing or discarding them."""
+    """Messages that wait, and releasing, discarding or redirecting them."""
 
 
 @command.command("list")
@@ -81,8 +81,18 @@ def map_code(api: Api, number: int, to: str, reason: str, as_json: bool) -> None
         click.echo(f"Message {done['message']} waits still for: {', '.join(visible(key) for key in done['waits_for'])}")
 
 
-def _decide(api: Api, verb: str, number: int, reason: str, *, as_json: bool) -> None:
-    done = api.post(f"/holds/{number}/{verb}", {"reason": reason})
+@command.command()
+@click.argument("number", metavar="ID", type=click.IntRange(min=1))
+@click.option("--patient", required=True, metavar="AUTHORITY:ID", help="Whose it is.")
+@click.option("--reason", required=True, metavar="TEXT", help="Why; kept with the hold and in the audit.")
+@asks_the_broker
+def redirect(api: Api, number: int, patient: str, reason: str, as_json: bool) -> None:
+    """Take a charge or a booking for another patient than the one it names; it is judged again."""
+    _decide(api, "redirect", number, reason, as_json=as_json, patient=patient)
+
+
+def _decide(api: Api, verb: str, number: int, reason: str, *, as_json: bool, **more: str) -> None:
+    done = api.post(f"/holds/{number}/{verb}", {**more, "reason": reason})
     if as_json:
         print_json(done)
         return

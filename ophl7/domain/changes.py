@@ -59,12 +59,16 @@ class UpdatePatient(Change):
 
 @dataclass(frozen=True, slots=True)
 class SetField(Change):
-    """One field of a known patient gets another value. current: what the registry holds, None when nothing."""
+    """One field of a known patient gets another value. current: what the registry holds, None when nothing.
+
+    of: the patient, None for the message's own.
+    """
 
     kind: ClassVar[str] = "patient.field"
     path: str
     value: Value
     current: str | None
+    of: Patient | None = None
 
 
 @dataclass(frozen=True, slots=True)

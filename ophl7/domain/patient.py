@@ -73,8 +73,8 @@ class Patient:
         """Whether that side retired or inactivated this chart."""
         return self.retired_on(side) or (self.inactive_pm if side == "pm" else self.inactive_emr) is not None
 
-    def merged(self, side: Side, survivor: int) -> Patient:
-        """The same chart, merged away on that side into `survivor`."""
+    def merged(self, side: Side, survivor: int | None) -> Patient:
+        """The same chart, merged away on that side into `survivor`; None: a chart of its own there again (#73)."""
         return replace(self, merged_pm=survivor) if side == "pm" else replace(self, merged_emr=survivor)
 
     def inactivated(self, side: Side, since: float | None) -> Patient:

@@ -5,21 +5,38 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from ophl7.domain.identifiers import Identifier
 from ophl7.domain.patient import Side
 from ophl7.engine.storage import ClosedHow, MessageState
 
-Verb = Literal["release", "discard"]
+Verb = Literal["release", "discard", "redirect"]
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Release or discard the message of one hold. actor, reason: who and why, for the audit and the hold, never for a log."""
+    """Release, discard or redirect the message of one hold.
+
+    actor, reason: who and why, for the audit and the hold, never for a log. patient: for whom it is redirected.
+    """
 
     verb: Verb
     hold: int
     message: int
     actor: str
     reason: str
+    patient: Identifier | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unmerge:
+    """Take one side's merge apart (#73). token: of the plan that was shown, None: as things are. look: only the plan."""
+
+    merge: int
+    side: Side
+    actor: str = ""
+    reason: str = ""
+    token: str | None = None
+    look: bool = False
 
 
 @dataclass(frozen=True, slots=True)

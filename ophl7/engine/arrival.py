@@ -8,13 +8,16 @@ from typing import Literal
 from ophl7.domain.booking import read_visit
 from ophl7.domain.charge_reading import read_charges, usable_ids
 from ophl7.domain.coding import codes_in
-from ophl7.domain.identifiers import NOBODY, NamedPatient, named_patient, subject_of, subject_of_block
+from ophl7.domain.identifiers import NOBODY, Identifier, NamedPatient, Naming, named_patient, subject_of, subject_of_block
 from ophl7.domain.merge import MERGE_TRIGGERS, read_merges
 from ophl7.domain.patient import Side
 from ophl7.domain.policy import Policy
 from ophl7.engine.storage import HeldMessage, Keys
 from ophl7.errors import Unreadable
+from ophl7.hl7v2.delimiters import STANDARD
+from ophl7.hl7v2.escapes import escape
 from ophl7.hl7v2.message import Message
+from ophl7.hl7v2.rewrite import SetField, rewrite
 
 Timing = Literal["judged", "by_hand", "never"]
 
@@ -38,6 +41,7 @@ class Arrival:
     raw: the bytes of the whole frame; start, end: the member's place in it. notes: what is wrong with the frame around it.
     timing: whether it may be stale (#87); by_hand: a person applies it although it is; never: it leaves no watermark either.
     replay: what it repeats, when a person has it judged again. spared: sides that get no copy of it: they have had one.
+    renamed: it names another patient than it did when it came: a person has said whose it is.
     """
 
     peer: Side
@@ -56,6 +60,7 @@ class Arrival:
     timing: Timing = "judged"
     replay: Replay | None = None
     spared: tuple[Side, ...] = ()
+    renamed: bool = False
 
     @property
     def body(self) -> bytes:
@@ -95,7 +100,28 @@ def read_held(held: HeldMessage, policy: Policy) -> tuple[Arrival, Message]:
     if arrival.message is None:
         raise arrival.trouble or Unreadable("a message in custody cannot be read any more")
     arrival.spared = held.spared
+    if held.taken_for is None:
+        return arrival, arrival.message
+    raw = renamed(arrival.message, held.taken_for, f"HELD{held.message}", policy.namings[held.peer])
+    arrival = read_arrival(held.peer, 0, held.received_at, raw, 0, len(raw), policy)
+    if arrival.message is None:
+        raise arrival.trouble or Unreadable("a redirected message cannot be read")
+    arrival.spared, arrival.renamed = held.spared, True
     return arrival, arrival.message
+
+
+def renamed(message: Message, patient: Identifier, control_id: str, naming: Naming) -> bytes:
+    """The message as if it had named this patient: his id stands alone where its sender puts key ids, the others are empty."""
+    pid = message.first("PID")
+    if pid is None:
+        return rewrite(message, control_id)
+    place, *_ = naming.keys
+    kind = patient.type if patient.type in naming.types else "MR" if "MR" in naming.types else min(naming.types)
+    value, authority = (escape(part, STANDARD) for part in (patient.value, patient.authority))
+    edits = [SetField(pid.index, place, f"{value}^^^{authority}^{kind}")]
+    others = {2, 3, 4, *naming.keys, *naming.ours} - {place}
+    edits += [SetField(pid.index, number, "") for number in sorted(others) if pid.field(number)]
+    return rewrite(message, control_id, edits)
 
 
 def _subject(peer: Side, message: Message, named: NamedPatient) -> int | None:

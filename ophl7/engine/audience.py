@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from ophl7.engine.deciding import Decision
-from ophl7.engine.storage import DeliveryMark, DeliveryRow, LinkMark, OpenDelivery, PauseMark, Rendering
+from ophl7.engine.storage import DeliveryMark, DeliveryRow, LinkMark, OpenDelivery, Parting, PauseMark, Rendering
 
 Mark = DeliveryMark | LinkMark | PauseMark
 
@@ -42,8 +42,8 @@ class Outlet(Protocol):
     def freeze(self, lanes: Collection[int]) -> Sequence[tuple[OpenDelivery, bool]]:
         """These lanes send nothing until `thaw`. What waits in them, each with whether its bytes may have been tried."""
 
-    def merged(self, united: Sequence[tuple[int, int]], rendered: Sequence[Rendering]) -> None:
-        """Merges are on disk: lanes that are one from now on, and what waits in them with other bytes."""
+    def merged(self, united: Sequence[tuple[int, int] | Parting], rendered: Sequence[Rendering]) -> None:
+        """Merges are on disk: lanes that are one, or two, from now on, and what waits in them with other bytes."""
 
     def thaw(self) -> None:
         """The batch is over: frozen lanes go on."""

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from ophl7.domain.changes import SetField, Translate
 from ophl7.domain.policy import Policy
-from ophl7.domain.verdicts import Verdict, hold
+from ophl7.domain.verdicts import Verdict, apply, hold
 from ophl7.engine.acts import Act
 from ophl7.engine.arrival import Arrival, Timing, collect_keys, read_held
 from ophl7.engine.coding import waits_for_a_word
@@ -19,7 +19,7 @@ from ophl7.engine.ledger import settle_held_charges
 from ophl7.engine.merging import Freeze, prepare
 from ophl7.engine.restoring import prepare_restoring, restore
 from ophl7.engine.ruling import Ruling
-from ophl7.engine.storage import DeliveryRow, HeldMessage, HoldRow, JournalUpdate, Keys
+from ophl7.engine.storage import ClosedHow, DeliveryRow, HeldMessage, HoldRow, JournalUpdate, Keys
 from ophl7.engine.timing import OVERTAKEN, keep_mark
 from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.errors import Unreadable
@@ -35,7 +35,9 @@ def take_custody(uow: UnitOfWork, arrival: Arrival, ruling: Ruling, number: int,
     patient, too, had no lane to block (#51).
     """
     place = (arrival.raw, arrival.start, arrival.end)
-    held = HeldMessage(number, arrival.peer, *place, arrival.received_at, arrival.spared)
+    # A redirected one stays what it is: the bytes that came, and for whom they are taken.
+    kept = uow.state.held[number] if arrival.renamed else None
+    held = kept or HeldMessage(number, arrival.peer, *place, arrival.received_at, arrival.spared)
     present = uow.holds_of(number)
     uow.rows.codes_seen += waits_for_a_word(ruling, arrival.peer, number, at)
     for condition in ruling.conditions.values():
@@ -84,12 +86,15 @@ class Custody:
         return [row for block in blocks for row in uow.blocking(block) if row.key in keys]
 
     async def decide(self, uow: UnitOfWork, row: HoldRow, act: Act, at: float) -> tuple[Ruling | None, int]:
-        """Judges the message of a hold again that a person has accepted; None when it cannot be read any more.
+        """Judges the message of a hold again that a person has accepted or redirected; None when it cannot be read any more.
 
         And how many other messages left custody with it.
         """
         number = row.message
-        uow.accept(row)
+        if act.verb == "redirect" and act.patient is not None:
+            uow.take_for(number, act.patient)
+        else:
+            uow.accept(row)
         readable = await self._read(uow, [number], at)
         if number not in readable:
             return None, 0
@@ -141,7 +146,11 @@ class Custody:
         mark = uow.mark()
         arrival.timing = _timing(uow, number)
         ruling = await self._judge.judge(uow, arrival, message, uow.accepted_of(number))
-        effects = Effects(uow, self._policy, number, arrival.peer, message, at)
+        if arrival.renamed:
+            ruling.note(
+                apply(headline(ruling)[0], text="a person has said that it is about another patient than the one it names")
+            )
+        effects = Effects(uow, self._policy, number, arrival.peer, message, at, renamed=arrival.renamed)
         if ruling.state == "accepted":
             await prepare(uow, ruling, self._freeze)
             await prepare_restoring(uow, ruling, self._policy, arrival.peer)
@@ -193,7 +202,8 @@ def _close(uow: UnitOfWork, number: int, ruling: Ruling, at: float, act: Act | N
     ended: list[HoldRow] = []
     for row in uow.holds_of(number):
         if act is not None and row.id == act.hold:
-            uow.close_hold(row, at, "accepted" if row.key in ruling.set_aside else "released", act.actor, act.reason)
+            how: ClosedHow = "accepted" if row.key in ruling.set_aside else "released"
+            uow.close_hold(row, at, "redirected" if act.patient is not None else how, act.actor, act.reason, act.patient)
         elif row.key not in ruling.conditions:
             uow.close_hold(row, at, "released")
         else:

@@ -43,13 +43,20 @@ from ophl7.engine.storage import DeliveryRow, DriftRow, JournalUpdate
 from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.hl7v2 import timestamps
 from ophl7.hl7v2.message import Message
+from ophl7.hl7v2.rewrite import rewrite
 
 
 class Effects:
     """Applies one message's changes. `cleared` then names the conditions that it has met for messages in custody."""
 
-    def __init__(self, uow: UnitOfWork, policy: Policy, number: int, peer: Side, message: Message, at: float) -> None:
-        """number: the message's journal id; at: seconds since the epoch, when it is decided."""
+    def __init__(
+        self, uow: UnitOfWork, policy: Policy, number: int, peer: Side, message: Message, at: float, *, renamed: bool = False
+    ) -> None:
+        """number: the message's journal id; at: seconds since the epoch, when it is decided.
+
+        renamed: the message is not the journal's bytes any more: a person has said whose it is.
+        """
+        self._renamed = renamed
         self._uow = uow
         self._policy = policy
         self._number = number
@@ -62,6 +69,7 @@ class Effects:
 
     def apply(self, ruling: Ruling) -> None:
         """Writes everything that the ruling takes."""
+        self._family(ruling)
         patient = self.patient = self._record(ruling)
         for judged in ruling.judged:
             if judged.applies and isinstance(judged.change, SetAppointment | SetProgress):
@@ -90,7 +98,7 @@ class Effects:
         for judged in ruling.judged:
             change = judged.change
             if isinstance(change, SetField):
-                if patient is not None:
+                if patient is not None and _is_his(change, patient):
                     fields = self._field(judged, change, patient, fields)
                     if judged.applies:
                         taken.setdefault(judged.verdict.row if judged.verdict is not None else "", []).append(change.path)
@@ -110,6 +118,19 @@ class Effects:
         if patient is not None:
             self._uow.save_patient(patient)
         return patient
+
+    def _family(self, ruling: Ruling) -> None:
+        """Fields of somebody whom the message does not name: another member of the family (#69)."""
+        for judged in ruling.judged:
+            change, own = judged.change, ruling.match.patient
+            if not isinstance(change, SetField) or change.of is None or (own is not None and _is_his(change, own)):
+                continue
+            other = self._uow.state.patients[change.of.id]
+            fields = self._field(judged, change, other, None)
+            if fields is not None:
+                taken = {judged.verdict.row if judged.verdict is not None else "": [change.path]}
+                origins = self._origins(other, fields, taken)
+                self._uow.save_patient(replace(other, fields=fields, message=self._number, origins=origins))
 
     def _field(
         self, judged: Judged, change: SetField, patient: Patient, fields: dict[str, str] | None
@@ -308,13 +329,16 @@ class Effects:
     def _deliver(self, change: Deliver, ruling: Ruling, patient: Patient | None) -> int:
         number = self._uow.ids.next("delivery")
         control_id = self._uow.ids.control_id("D", number)
-        lane = patient.lane if patient is not None else self._block_lane(ruling)
+        about = patient if patient is not None else self._survivor(ruling)
+        lane = about.lane if about is not None else self._block_lane(ruling)
         written = charge_edits(self._message, ruling, self._policy, change.to)
         more = headed(self._message, self._policy.peers[change.to].profile.outbound)
         if change.to != self._peer:
             more += coded(self._message, ruling)
         written = beside(written, more) if more else written
         body = render(self._message, control_id, ruling, patient, self._address(change.to, patient), change.only, written)
+        if body is None and self._renamed:
+            body = rewrite(self._message, control_id)
         row = DeliveryRow(number, change.to, lane, change.stream, self._number, control_id, "queued", body, self._at)
         self._uow.rows.deliveries.append(row)
         self.deliveries.append(row)
@@ -333,6 +357,12 @@ class Effects:
             self._uow.rows.deliveries.append(row)
             self._uow.rows.taken_back.append((void.of, number))
             self.deliveries.append(row)
+
+    def _survivor(self, ruling: Ruling) -> Patient | None:
+        """Whom a merge that is passed on is about, where its PID does not name him alone."""
+        merges = [one.change for one in ruling.judged if isinstance(one.change, MergePatients)]
+        stays = next((one.survivor for one in merges if one.survivor is not None), None)
+        return self._uow.state.patients[stays.id] if stays is not None else None
 
     def _address(self, to: Side, patient: Patient | None) -> Address | None:
         """How the receiver knows the patient; None when the message names him as it should, as nearly all of the owner's do."""
@@ -394,3 +424,7 @@ def new_charge(uow: UnitOfWork, message: int, number: int, subject: int, line: C
         content=line.content,
         state=state,
     )
+
+
+def _is_his(change: SetField, patient: Patient) -> bool:
+    return change.of is None or change.of.id == patient.id

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from ophl7.domain.changes import MergePatients
 from ophl7.domain.identifiers import subject_of
-from ophl7.domain.merge import Merge, joined, redirects, state_of
+from ophl7.domain.merge import Merge, redirects, restated
 from ophl7.domain.patient import Patient, Side
 from ophl7.domain.policy import Policy
 from ophl7.engine.outgoing import readdressed
@@ -22,8 +22,6 @@ from ophl7.errors import AuthorError
 # Lanes -> what waits in them, each with whether its bytes may have been tried. From then on they send nothing until the batch
 # is committed or has failed.
 Freeze = Callable[[Collection[int]], Sequence[tuple[OpenDelivery, bool]]]
-
-_SIDES: tuple[Side, Side] = ("pm", "emr")
 
 
 async def prepare(uow: UnitOfWork, ruling: Ruling, freeze: Freeze) -> None:
@@ -40,13 +38,13 @@ async def prepare(uow: UnitOfWork, ruling: Ruling, freeze: Freeze) -> None:
     frozen = freeze(uow.united_with({patient.lane for patient in people}))
     uow.frozen.update({delivery.id: (delivery, tried) for delivery, tried in frozen})
     mates = {mate.id: mate for patient in people for mate in uow.mates(patient)}
-    waiting = {key for mate in mates.values() for key in _cleared_by(mate)}
+    waiting = {key for mate in mates.values() for key in cleared_by(mate)}
     queued = {delivery.id for delivery, _ in frozen} - set(uow.state.queued)
     subjects = {mate.subject for mate in mates.values()}
     await uow.fetch(Keys(merges=set(mates), queued=queued, waiting=waiting, appointments_of=subjects))
 
 
-def _cleared_by(mate: Patient) -> list[str]:
+def cleared_by(mate: Patient) -> list[str]:
     """What a merge of this chart clears: two patients are one (#10), and what waited for his own chart has another (#45)."""
     return [f"{kind}:{identifier}" for identifier in mate.identifiers for kind in ("identity", "patient")]
 
@@ -78,7 +76,7 @@ class MergeEffects:
         uow.rows.sending += sending
         self._render(lanes, redirects(self._side, mates, uow.state.patients))
         self._note(pairs)
-        self.cleared += [key for mate in mates for key in _cleared_by(mate)]
+        self.cleared += [key for mate in mates for key in cleared_by(mate)]
         # And appointments that seemed to be somebody else's (#33): those of these charts were read, a few others do no harm.
         self.cleared += [row.key for row in uow.state.holds.values() if row.key.startswith("appointment:")]
 
@@ -165,16 +163,15 @@ class MergeEffects:
         for retired, survivor in pairs:
             if (retired, survivor) not in uow.state.merges:
                 number = uow.ids.next("merge")
-                uow.save_merge(Merge(number, retired, survivor, None, None, "one_sided", self._number))
-        patients = uow.state.patients
-        for merge in list(uow.state.merges.values()):
-            one, other = patients.get(merge.retired), patients.get(merge.survivor)
-            if one is None or other is None:
-                continue
-            times = {"pm": merge.pm_at, "emr": merge.emr_at}
-            for side in _SIDES:
-                if times[side] is None and joined(side, one, other, patients):
-                    times[side] = self._said_at
-            seen = replace(merge, pm_at=times["pm"], emr_at=times["emr"], state=state_of(one, other, patients))
+                uow.save_merge(Merge(number, retired, survivor, None, None, "one_sided", self._number, noted_at=self._at))
+        restate(uow, self._said_at, self._number)
+
+
+def restate(uow: UnitOfWork, said_at: float, message: int) -> None:
+    """Every pair that was read, as both maps have it by now."""
+    patients = uow.state.patients
+    for merge in list(uow.state.merges.values()):
+        if merge.retired in patients and merge.survivor in patients:
+            seen = restated(merge, patients, said_at, message)
             if seen != merge:
                 uow.save_merge(seen)

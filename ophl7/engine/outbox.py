@@ -26,6 +26,7 @@ from ophl7.engine.storage import (
     DeliveryState,
     LinkMark,
     OpenDelivery,
+    Parting,
     PauseMark,
     Rendering,
     Store,
@@ -126,7 +127,7 @@ class Outbox:
                 self._parked += delivery.state in STOPPED
             elif lane != delivery.lane:
                 self._lanes.freeze({lane, delivery.lane})
-                self._lanes.unite(lane, delivery.lane)
+                self._lanes.part(lane, {delivery.id}, delivery.lane)
         self._at_hand.clear()
         self._lanes.thaw(now)
         self._wake.set()
@@ -195,10 +196,13 @@ class Outbox:
         """These lanes send nothing until `thaw`. What waits in them, each with whether its bytes may have been tried."""
         return [(one, tried and one.id not in self._unsent) for one, tried in self._lanes.freeze(lanes)]
 
-    def merged(self, united: Iterable[tuple[int, int]], rendered: Iterable[Rendering]) -> None:
-        """Merges are on disk: their lanes are one, and what waits here with other bytes forgets the old ones."""
-        for lane, into in united:
-            self._lanes.unite(lane, into)
+    def merged(self, united: Iterable[tuple[int, int] | Parting], rendered: Iterable[Rendering]) -> None:
+        """Merges are on disk: their lanes are one, or two again, and what waits here with other bytes forgets the old ones."""
+        for step in united:
+            if isinstance(step, Parting):
+                self._lanes.part(step.lane, step.deliveries, step.into)
+            else:
+                self._lanes.unite(*step)
         if united:
             self._unsent.clear()  # another delivery may be the head of its lane by now
         for one in rendered:

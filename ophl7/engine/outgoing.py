@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ophl7.domain.changes import AddCharge, SetField
-from ophl7.domain.identifiers import Identifier, Naming, identifier_from_cx
+from ophl7.domain.identifiers import Identifier, NamedPatient, Naming, identifier_from_cx, named_patient
 from ophl7.domain.patient import SNAPSHOT_SEGMENTS, Patient, Side
 from ophl7.domain.policy import Policy
 from ophl7.domain.verdicts import Outcome
@@ -44,7 +44,7 @@ def render(
     if patient is not None and address is not None:
         if only is not None:
             edits += _as_known(message, patient, only, address)
-        supplied, expected = address.supplied(ruling, patient), address.expected
+        supplied, expected = address.supplied(ruling.match.named, patient), address.expected
         edits += _addressed(message, address.mapping, supplied, address.naming, address.receiver, address.policy, expected)
     edits = beside(edits, more) if more else edits
     return rewrite(message, control_id, edits) if edits else None
@@ -82,15 +82,15 @@ class Address:
             return None
         return self.theirs.identifier_of(naming.authority, naming.types)
 
-    def supplied(self, ruling: Ruling, patient: Patient) -> Identifier | None:
+    def supplied(self, said: NamedPatient, patient: Patient) -> Identifier | None:
         """The id by which the patients' owner knows him, when the other side named him without it (contract 4).
 
         Nothing is supplied to what the owner says itself: by whichever id it names him, it leaves as it came.
         """
         authority = self.policy.authority_of(self.policy.patient_authority)
-        if self.peer == self.policy.patient_authority or any(one.authority == authority for one in ruling.match.named.keys):
+        if self.peer == self.policy.patient_authority or any(one.authority == authority for one in said.keys):
             return None
-        named = next((self.mapping[one.key] for one in ruling.match.named.keys if one.key in self.mapping), patient)
+        named = next((self.mapping[one.key] for one in said.keys if one.key in self.mapping), patient)
         types = self.policy.key_types(authority)
         known = named.identifier_of(authority, types)
         # A chart that only its own side knew, and has merged: the owner knows the one that it went into (#64).
@@ -104,6 +104,36 @@ def readdressed(
     message = Message.parse_lenient(body, policy.peers[sender].encoding)
     edits = _addressed(message, mapping, None, policy.namings[sender], policy.namings[to], policy)
     return rewrite(message, control_id, edits) if edits else None
+
+
+def addressed_again(
+    original: Message, body: bytes, control_id: str, address: Address, patient: Patient, back: Collection[tuple[str, str]]
+) -> bytes | None:
+    """A body that waits, with the ids of its message as the receiver knows them without a redirect (#73).
+
+    back: ids that the redirect led away. None when that changes nothing.
+    """
+    naming, encoding = address.naming, address.policy.peers[address.peer].encoding
+    sent, came = Message.parse_lenient(body, encoding), original.first("PID")
+    pid = sent.first("PID")
+    if pid is None or came is None:
+        return None
+    expects = address.receiver.expects
+    edits: list[Edit] = [
+        WriteField(pid.index, number, came.canonical(number))
+        for number in sorted({_KEY_IDS, 2, 4, *naming.keys, *naming.ours, expects})
+        if number in {_KEY_IDS, expects} or not _keys_in(came, number, naming.authority_in(number)).isdisjoint(back)
+    ]
+    as_it_came = Message.parse_lenient(rewrite(sent, control_id, edits), encoding)
+    supplied = address.supplied(named_patient(came, naming), patient)
+    edits = _addressed(as_it_came, address.mapping, supplied, naming, address.receiver, address.policy, address.expected)
+    again = rewrite(as_it_came, control_id, edits)
+    return None if again == rewrite(sent, control_id) else again
+
+
+def _keys_in(pid: Segment, number: int, authority: str) -> set[tuple[str, str]]:
+    found = [identifier_from_cx(pid, raw, authority) for raw in pid.repetitions(number)]
+    return {one.key for one in found if one is not None}
 
 
 def _owners_values(message: Message, ruling: Ruling, only: Collection[str] | None) -> list[Edit]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from ophl7.domain.patient import Side
 from ophl7.engine.audience import Mark
 from ophl7.engine.outbox import Outbox
-from ophl7.engine.storage import DeliveryRow, OpenDelivery, Rendering
+from ophl7.engine.storage import DeliveryRow, OpenDelivery, Parting, Rendering
 
 
 class Outlets:
@@ -46,7 +46,7 @@ class Outlets:
                 return found
         return None
 
-    def merged(self, united: Sequence[tuple[int, int]], rendered: Sequence[Rendering]) -> None:
+    def merged(self, united: Sequence[tuple[int, int] | Parting], rendered: Sequence[Rendering]) -> None:
         """In both; each knows its own deliveries."""
         for outbox in self._outboxes.values():
             outbox.merged(united, rendered)

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from ophl7.domain.charge import clears
 from ophl7.domain.charge_reading import read_charges
+from ophl7.domain.patient import other_side
 from ophl7.domain.policy import Policy
 from ophl7.engine.acts import Act, Done, NotDone
 from ophl7.engine.arrival import read_held
 from ophl7.engine.custody import Custody
+from ophl7.engine.matching import match
 from ophl7.engine.storage import AuditRow, ClosedHow, HoldRow, JournalUpdate, Keys
 from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.errors import Unreadable
 
-_AUDITED = {"release": "release-hold", "discard": "discard-hold"}
+_AUDITED = {"release": "release-hold", "discard": "discard-hold", "redirect": "redirect-hold"}
+
+# Whose they are is all that such messages say: no other patient can take their place.
+_SAYS_WHO = (
+    "a registration or a merge says who somebody is, so it cannot be taken for somebody else: "
+    "have it sent again with the right id, and discard this one"
+)
 
 
 class People:
@@ -34,11 +43,14 @@ class People:
         if row is None:  # its condition, or somebody else, was faster
             return NotDone(still_open=False, reason="this hold does not wait any more")
         mark = uow.mark()
-        done = await (self._release(uow, row, act, at) if act.verb == "release" else self._discard(uow, row, act, at))
+        carry_out = {"release": self._release, "discard": self._discard, "redirect": self._redirect}[act.verb]
+        done: Done | NotDone = await carry_out(uow, row, act, at)
         if isinstance(done, NotDone):
             uow.undo(mark)
             return done
         target = f"hold {act.hold} of message {act.message}"
+        if act.patient is not None and (whose := uow.patient(act.patient.key)) is not None:
+            target += f", to patient {whose.id}"  # the number of his row: the audit names no patient
         uow.rows.audit.append(AuditRow(at, act.actor, _AUDITED[act.verb], target, act.reason))
         return done
 
@@ -53,6 +65,38 @@ class People:
             return NotDone(still_open=True, reason=f"{again.reason}: {again.way_out}")
         how: ClosedHow = "accepted" if row.key in ruling.set_aside else "released"
         return Done(at, how, ruling.state, tuple(ruling.conditions), others)
+
+    async def _redirect(self, uow: UnitOfWork, row: HoldRow, act: Act, at: float) -> Done | NotDone:
+        """From now on the message is this patient's; it is judged as if it had named him."""
+        wanted = act.patient
+        try:
+            arrival, message = read_held(uow.state.held[row.message], self._policy)
+        except Unreadable:
+            return NotDone(
+                still_open=True, reason="it cannot be read under the settings of today, so nobody knows what it says"
+            )
+        if message.type not in {"DFT", "SIU"}:
+            return NotDone(still_open=True, reason=_SAYS_WHO)
+        if not arrival.named.keys:
+            return NotDone(still_open=True, reason="it is about no patient")
+        if wanted is None:
+            return NotDone(still_open=True, reason="say for which patient")
+        await uow.fetch(Keys(identifiers={wanted.key, *(one.key for one in arrival.named.keys)}))
+        patient = uow.patient(wanted.key)
+        if patient is None:
+            return NotDone(still_open=True, reason="nobody has this identifier; a release or a redirect invents no patient")
+        now = match(uow, arrival.named, arrival.peer, self._policy).patient
+        if now is not None and now.id == patient.id:
+            return NotDone(still_open=True, reason="it is about this patient already")
+        receiver = other_side(arrival.peer)
+        owner = self._policy.patient_authority
+        authorities = [self._policy.authority_of(side) for side in (receiver, owner)]
+        known = [patient.identifier_of(one, self._policy.key_types(one)) for one in authorities]
+        chosen = next((one for one in known if one is not None), patient.key)
+        ruling, others = await self._custody.decide(uow, row, replace(act, patient=chosen), at)
+        if ruling is None:
+            return NotDone(still_open=True, reason="it cannot be read with another patient's id in it")
+        return Done(at, "redirected", ruling.state, tuple(ruling.conditions), others)
 
     async def _discard(self, uow: UnitOfWork, row: HoldRow, act: Act, at: float) -> Done:
         """The message has no effect and never will; what waited behind it, or for its charges, is judged again."""

@@ -29,7 +29,8 @@ from ophl7.hl7v2.ack import POSITIVE
 MessageState = Literal["accepted", "rejected", "held", "ignored", "duplicate", "stale", "error"]
 # How a hold ended: its condition cleared, a person set the condition aside, a person let the message go without effect.
 # renewed: it waits on under another number, for another reason. unreadable: it waits as `refused` now.
-ClosedHow = Literal["released", "accepted", "discarded", "renewed", "unreadable"]
+# redirected: a person has said that it is about another patient.
+ClosedHow = Literal["released", "accepted", "discarded", "renewed", "unreadable", "redirected"]
 DeliveryState = Literal["queued", "sending", "accepted", "held", "unknown", "parked", "rejected", "skipped"]
 
 
@@ -50,6 +51,8 @@ class Keys:
     restored: patient ids, for the values of theirs that were answered with the owner's.
     sets: (authority, id, digest), for charges that no FT1-2 names (#57).
     lost: deliveries that will never reach their destination, for what takes back their charges (#50).
+    accounts: numbers of accounts, for everybody whose PID-18 they are. pairs: ids of merges, with both their charts.
+    origins: deliveries, with the messages that they came of. aftermath: what came of a redirect (#73).
     """
 
     controls: set[tuple[str, str, bytes]] = field(default_factory=set)
@@ -71,6 +74,10 @@ class Keys:
     restored: set[int] = field(default_factory=set)
     sets: set[tuple[str, str, bytes]] = field(default_factory=set)
     lost: set[int] = field(default_factory=set)
+    accounts: set[str] = field(default_factory=set)
+    pairs: set[int] = field(default_factory=set)
+    origins: set[int] = field(default_factory=set)
+    aftermath: set[AftermathKey] = field(default_factory=set)
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__slots__)
@@ -100,7 +107,10 @@ def was_taken(ack_code: str, state: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class HeldMessage:
-    """A message in our custody, to be judged again. spared: sides that get no copy of it, see engine.originals."""
+    """A message in our custody, to be judged again.
+
+    spared: sides that get no copy of it, see engine.originals. taken_for: whose it is, as a person has said.
+    """
 
     message: int
     peer: Side
@@ -109,6 +119,7 @@ class HeldMessage:
     end: int
     received_at: float
     spared: tuple[Side, ...] = ()
+    taken_for: Identifier | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +144,56 @@ class QueuedBytes:
     destination: Side
 
 
+class Origin(NamedTuple):
+    """The message of a delivery as it came: its subject and sender, its bytes, and what is stored to be sent in their place."""
+
+    message: int
+    subject: int | None
+    peer: Side
+    raw: bytes
+    body: bytes | None
+    taken_for: Identifier | None = None
+
+
+# What a plan to take a merge apart lists of each kind, at most: somebody must read it.
+MOST_OF_AFTERMATH = 1000
+
+
+class AftermathKey(NamedTuple):
+    """subjects: charts that a redirect led away; others: whom it led to. after: the message that said so."""
+
+    subjects: frozenset[int]
+    others: frozenset[int]
+    after: int
+
+
+class Processed(NamedTuple):
+    """A message about one of those charts, with one of its copies; None where it has none."""
+
+    message: int
+    peer: Side
+    received_at: float
+    event: str
+    state: MessageState
+    row: str
+    subject: int
+    destination: Side | None
+    copy: DeliveryState | None
+
+
+@dataclass(frozen=True, slots=True)
+class Aftermath:
+    """What came of a redirect, within limits. moved: appointments that were of `subjects` and are of `others` now."""
+
+    processed: tuple[Processed, ...]
+    appointments: tuple[Appointment, ...]
+    moved: tuple[Appointment, ...]
+
+
 class ClosedHold(NamedTuple):
     """The end of a hold. by, reason: the person who decided, and why; None where its condition cleared by itself.
 
-    message: the one that met the condition.
+    message: the one that met the condition. taken_for: the id of the patient for whom he said that it is.
     """
 
     id: int
@@ -145,6 +202,7 @@ class ClosedHold(NamedTuple):
     by: str | None = None
     reason: str | None = None
     message: int | None = None
+    taken_for: Identifier | None = None
 
 
 @dataclass(slots=True)
@@ -177,6 +235,9 @@ class State:
     restored: dict[int, tuple[Restored, ...]] = field(default_factory=dict)
     sets: dict[tuple[int, bytes], tuple[Charge, ...]] = field(default_factory=dict)  # the line that stands for each set (#57)
     taken_back: dict[int, tuple[int, ...]] = field(default_factory=dict)  # a lost delivery -> what waits behind it
+    accounts: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    origins: dict[int, Origin] = field(default_factory=dict)
+    aftermath: dict[AftermathKey, Aftermath] = field(default_factory=dict)
 
 
 def claim(state: State, appointment: Appointment) -> None:
@@ -346,6 +407,25 @@ class AuditRow:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Parting:
+    """A lane becomes two (#73): these waiting deliveries of `lane` go on in `into`."""
+
+    lane: int
+    into: int
+    deliveries: frozenset[int]
+
+
+class UnmergeRow(NamedTuple):
+    """Who took which merge apart, on which side (#73)."""
+
+    merge: int
+    side: Side
+    at: float
+    actor: str
+    reason: str
+
+
 @dataclass(slots=True)
 class Rows:
     """Everything that one commit writes. Lists are in order; dictionaries hold the last value of each row.
@@ -370,7 +450,9 @@ class Rows:
     drift: list[DriftRow] = field(default_factory=list)
     audit: list[AuditRow] = field(default_factory=list)
     merges: dict[int, Merge] = field(default_factory=dict)
-    united: list[tuple[int, int]] = field(default_factory=list)  # a lane, and the one that it goes on in
+    # In their order: a lane, and the one that it goes on in; or a lane that became two.
+    united: list[tuple[int, int] | Parting] = field(default_factory=list)
+    unmerges: list[UnmergeRow] = field(default_factory=list)
     moved: list[tuple[int, int]] = field(default_factory=list)  # a waiting delivery, and its lane from now on
     rendered: list[Rendering] = field(default_factory=list)
     taken_back: list[tuple[int, int]] = field(default_factory=list)  # a delivery, and one that takes charges of it back

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from ophl7.domain.appointment import ENDED, Appointment
 from ophl7.domain.charge import Charge, ChargeLine, counting
 from ophl7.domain.identifiers import Identifier, subject_of
-from ophl7.domain.merge import Merge, survivor_on
+from ophl7.domain.merge import Merge, account_of, survivor_on
 from ophl7.domain.patient import Patient, Side
 from ophl7.engine.code_rows import CodeEntry
 from ophl7.engine.ids import Ids
@@ -27,6 +27,7 @@ from ophl7.engine.storage import (
     HoldRow,
     Keys,
     OpenDelivery,
+    Parting,
     Rows,
     Seen,
     State,
@@ -55,6 +56,7 @@ _LISTS: Final = (
     "drift",
     "audit",
     "united",
+    "unmerges",
     "moved",
     "rendered",
     "sending",
@@ -84,6 +86,9 @@ _TABLES: Final = (
     "restored",
     "sets",
     "taken_back",
+    "accounts",
+    "origins",
+    "aftermath",
 )
 
 _lists_of = attrgetter(*_LISTS)
@@ -152,6 +157,8 @@ class UnitOfWork:
         elif request.kind == "appointment":
             origin, reference = request.key
             keys.appointments.add(("pm" if origin == "pm" else "emr", reference))
+        elif request.kind == "account":
+            keys.accounts.add(request.key[0])
         elif request.kind == "open":
             subject, now = request.key
             keys.open_for.add((int(subject), float(now)))
@@ -296,6 +303,12 @@ class UnitOfWork:
         """A person's entry in a code table. Raises LookupError when it was not loaded."""
         return self.state.maps[peer, table, code]
 
+    def account_holders(self, account: str) -> list[Patient]:
+        """Everybody whose account (PID-18) that is by now. Raises LookupError when it was not loaded."""
+        found = {number: self.state.patients[number] for number in self.state.accounts[account]}
+        found |= self.rows.patients  # who has got it, or lost it, in this batch
+        return [one for _, one in sorted(found.items()) if account_of(one) == account]
+
     def members_of(self, lane: int) -> list[Patient]:
         """Everybody in that lane, as the batch has them. `state.lanes` names all who ever were: it needs no undoing."""
         patients = self.state.patients
@@ -372,14 +385,27 @@ class UnitOfWork:
         self._index_hold(row)
         self.rows.holds.append(row)
 
-    def close_hold(self, row: HoldRow, at: float, how: ClosedHow, by: str | None = None, reason: str | None = None) -> None:
+    def close_hold(
+        self,
+        row: HoldRow,
+        at: float,
+        how: ClosedHow,
+        by: str | None = None,
+        reason: str | None = None,
+        taken_for: Identifier | None = None,
+    ) -> None:
         """The condition cleared, or a person decided. A hold made in this batch is closed in it all the same."""
-        self.rows.closed_holds.append(ClosedHold(row.id, at, how, by, reason, self.cause if by is None else None))
+        cause = self.cause if by is None else None
+        self.rows.closed_holds.append(ClosedHold(row.id, at, how, by, reason, cause, taken_for))
         self.drop(self.state.holds, row.id)
 
     def accept(self, row: HoldRow) -> None:
         """A person sets this hold's condition aside, for its message and for good."""
         self.put(self.state.accepted, row.message, (*self.accepted_of(row.message), (row.key, row.reason)))
+
+    def take_for(self, message: int, patient: Identifier) -> None:
+        """A person says whose a held message is, for this message and for good."""
+        self.put(self.state.held, message, replace(self.state.held[message], taken_for=patient))
 
     def accepted_of(self, message: int) -> tuple[tuple[str, str], ...]:
         """Key and reason of each condition that a person has set aside for a held message."""
@@ -448,12 +474,21 @@ class UnitOfWork:
         self.rows.united.append((lane, into))
 
     def united_with(self, lanes: Collection[int]) -> set[int]:
-        """These lanes, and those that this batch has united with them: the outbox does not know of it yet."""
+        """These lanes, and those that they are made of in this batch: the outbox does not know of it yet."""
         found = set(lanes)
-        for lane, into in reversed(self.rows.united):
+        for step in reversed(self.rows.united):
+            lane, into = (step.lane, step.into) if isinstance(step, Parting) else step
             if into in found:
                 found.add(lane)
         return found
+
+    def part(self, people: Collection[Patient], into: int, deliveries: Collection[int]) -> None:
+        """These people are a lane of their own again, with what waits for them (#73); the rest of theirs goes on as it is."""
+        (lane,) = {one.lane for one in people}
+        for one in people:
+            self.save_patient(replace(one, lane=into))
+        self.rows.moved += [(number, into) for number in sorted(deliveries)]
+        self.rows.united.append(Parting(lane, into, frozenset(deliveries)))
 
     def remember(self, peer: Side, control_id: str, digest: bytes, seen: Seen) -> None:
         """A second copy, in this batch or later, meets this answer."""

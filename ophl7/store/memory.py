@@ -8,13 +8,16 @@ from dataclasses import replace
 from ophl7.domain.appointment import Appointment
 from ophl7.domain.charge import Charge, counting
 from ophl7.domain.identifiers import Identifier, subject_of
-from ophl7.domain.merge import Merge
+from ophl7.domain.merge import Merge, account_of
 from ophl7.domain.patient import Patient, Side
 from ophl7.engine.code_rows import CodeEntry
 from ophl7.engine.lists import ListProgress, ListRefusal
 from ophl7.engine.originals import Original, Run
 from ophl7.engine.roll_ups import Entry, RollUp
 from ophl7.engine.storage import (
+    MOST_OF_AFTERMATH,
+    Aftermath,
+    AftermathKey,
     AuditRow,
     ClosedHold,
     Counters,
@@ -26,11 +29,14 @@ from ophl7.engine.storage import (
     JournalRow,
     Keys,
     OpenDelivery,
+    Origin,
+    Processed,
     QueuedBytes,
     Restored,
     Rows,
     Seen,
     State,
+    UnmergeRow,
     claim,
     was_taken,
 )
@@ -56,6 +62,7 @@ class MemoryStore:
         self.deliveries: dict[int, DeliveryRow] = {}
         self.marks: dict[int, DeliveryMark] = {}
         self.merges: dict[int, Merge] = {}
+        self.unmerges: list[UnmergeRow] = []
         self.links: dict[Side, bool] = {}
         self.pauses: dict[Side, str] = {}
         self.drift: list[DriftRow] = []
@@ -115,6 +122,11 @@ class MemoryStore:
                     state.appointment_rows[one.id] = one
         for _, one in sorted(state.appointment_rows.items()):
             claim(state, one)
+        state.merges.update({(one.retired, one.survivor): one for one in self.merges.values() if one.id in keys.pairs})
+        state.accounts = {
+            account: tuple([one.id for one in self.patients.values() if account_of(one) == account])
+            for account in keys.accounts
+        }
         self._patients(state)
         self._ledger(keys, state)
         for peer, subject, authority, value in keys.last:
@@ -131,7 +143,8 @@ class MemoryStore:
         for number in keys.held:
             row = self.journal[number]
             spared = tuple(_side(one) for one in row.spared.split())
-            state.held[number] = HeldMessage(number, row.peer, row.raw, row.start, row.end, row.received_at, spared)
+            taken_for = self._taken_for(number)
+            state.held[number] = HeldMessage(number, row.peer, row.raw, row.start, row.end, row.received_at, spared, taken_for)
             state.holds.update({hold.id: hold for hold in self.holds.values() if hold.message == number})
             ended = [hold for hold, closed in self.closed_holds.values() if hold.message == number and closed.how == "accepted"]
             if ended:
@@ -172,6 +185,7 @@ class MemoryStore:
     def _patients(self, state: State) -> None:
         wanted = {number for number in state.aliases.values() if number is not None}
         wanted |= {row.patient for row in state.appointment_rows.values() if row.patient is not None}
+        wanted |= {number for pair in (*state.merges, *state.accounts.values()) for number in pair}
         asked: set[int] = set()
         while wanted:
             asked |= wanted
@@ -225,12 +239,42 @@ class MemoryStore:
         for number in keys.queued:
             row = self.deliveries[number]
             state.queued[number] = QueuedBytes(self.journal[row.message].peer, self._bytes(number), row.destination)
+        for number in keys.origins:
+            row = self.deliveries[number]
+            message = self.journal[row.message]
+            raw = message.raw[message.start : message.end]
+            taken_for = self._taken_for(message.id)
+            state.origins[number] = Origin(message.id, message.subject, message.peer, raw, row.body, taken_for)
+        for key in keys.aftermath:
+            state.aftermath[key] = self._aftermath(key)
         for subject, now in keys.open_for:
             theirs = [found for found in self.charges.values() if found[0].subject == subject]
             state.unanswered[subject] = sum(self._unanswered(charge, delivery) for charge, delivery in theirs)
             for one in self.appointments.values():
                 if one.subject == subject and one.starts_at is not None and one.starts_at > now:
                     state.appointment_rows[one.id] = one
+
+    def _taken_for(self, message: int) -> Identifier | None:
+        said = [closed.taken_for for _, (row, closed) in sorted(self.closed_holds.items()) if row.message == message]
+        return next((one for one in reversed(said) if one is not None), None)
+
+    def _aftermath(self, key: AftermathKey) -> Aftermath:
+        rows = [row for _, row in sorted(self.journal.items()) if row.subject in key.subjects]
+        processed: list[Processed] = []
+        for row in rows:
+            if row.id <= key.after or row.state == "duplicate" or row.subject is None:
+                continue
+            copies = [one for _, one in sorted(self.deliveries.items()) if one.message == row.id]
+            said = (row.id, row.peer, row.received_at, row.event, row.state, row.row, row.subject)
+            processed += [Processed(*said, one.destination, one.state) for one in copies] or [Processed(*said, None, None)]
+        own = {row.id for row in rows if row.event.startswith("SIU")}
+        schedule = [one for _, one in sorted(self.appointments.items())]
+        theirs = [one for one in schedule if one.subject in key.others]
+        return Aftermath(
+            tuple(processed[:MOST_OF_AFTERMATH]),
+            tuple([one for one in schedule if one.subject in key.subjects][:MOST_OF_AFTERMATH]),
+            tuple([one for one in theirs if any(step.message in own for step in one.progress)][:MOST_OF_AFTERMATH]),
+        )
 
     def _unanswered(self, charge: Charge, delivery: int | None) -> bool:
         row = self.deliveries.get(delivery) if delivery is not None else None
@@ -306,6 +350,7 @@ class MemoryStore:
                 self.closed_holds[closed.id] = (self.holds.pop(closed.id), closed)
         self._commit_deliveries(rows)
         self.merges.update(rows.merges)
+        self.unmerges += rows.unmerges
         self.links.update({one.destination: one.reachable for one in rows.links})
         self.pauses.update({one.destination: one.reason for one in rows.pauses})
         self.roll_ups.update(rows.roll_ups)

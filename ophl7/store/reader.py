@@ -21,6 +21,7 @@ from ophl7.domain.charge import Charge
 from ophl7.domain.identifiers import Identifier
 from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient, Side
+from ophl7.engine.chain import Link
 from ophl7.engine.storage import DriftRow
 from ophl7.errors import StoreAway
 from ophl7.store.rows import appointment_from, charge_from, patient_from
@@ -172,6 +173,21 @@ class SqliteReader:
             where.append((f"(retired IN ({places}) OR survivor IN ({places}))", (*patients, *patients)))
         return [Merge(*row.values()) for row in await self._list("merges", where, limit)]
 
+    async def merge(self, number: int) -> Merge | None:
+        """One of them."""
+        found = await self._list("merges", [("id = ?", (number,))], 1)
+        return Merge(*found[0].values()) if found else None
+
+    async def open_merges(self, noted_before: float) -> int:
+        """How many pairs one side has merged and the other has not, or otherwise, that we know of since before then."""
+        (row,) = await self._read(self._sql["open_merges"], (noted_before,))
+        return int(row["found"])
+
+    async def unmerges(self, merges: Collection[int]) -> Sequence[Row]:
+        """Who took these merges apart, oldest first."""
+        sql = self._sql["unmerges"].replace("{keys}", _places(len(merges)))
+        return await self._read(sql, tuple(merges)) if merges else []
+
     # -- what waits, what was not taken, who did what -----------------------------------------------------------------
 
     async def holds(
@@ -229,9 +245,28 @@ class SqliteReader:
         """Codes that came without an entry, newest first."""
         return await self._list("code_tasks", _where(before, peer=peer, name=table), limit)
 
-    async def audit(self, *, before: int | None = None, limit: int = 50) -> Sequence[Row]:
+    async def audit(
+        self,
+        *,
+        actor: str | None = None,
+        action: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        before: int | None = None,
+        limit: int = 50,
+    ) -> Sequence[Row]:
         """Who did what, newest first."""
-        return await self._list("audit", _where(before), limit)
+        where = [*_where(before, actor=actor, action=action), *_between("at", since, until)]
+        return await self._list("audit", where, limit)
+
+    async def audit_links(self, *, after: int, limit: int) -> Sequence[Link]:
+        """The audit as a chain, oldest first."""
+        return [Link(*row.values()) for row in await self._read(self._sql["audit_links"], (after, limit))]
+
+    async def audit_head(self) -> str | None:
+        """The last link as it is kept apart."""
+        rows = await self._read(self._sql["audit_head"], ())
+        return rows[0]["value"] if rows else None
 
     async def read(self, sql: str, values: Sequence[Any]) -> list[dict[str, Any]]:
         """One statement for a reader beside this one, within the same limits. Raises StoreAway, TimeoutError."""

@@ -14,7 +14,7 @@ from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient
 from ophl7.engine.lists import ListProgress
 from ophl7.engine.roll_ups import RollUp
-from ophl7.engine.storage import DeliveryRow, JournalRow, Rows
+from ophl7.engine.storage import ClosedHold, DeliveryRow, JournalRow, Rows
 
 Row = Sequence[Any]
 
@@ -167,7 +167,10 @@ def journal_row(row: JournalRow) -> tuple[Any, ...]:
 
 
 def writes(rows: Rows) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
-    """The statements of one commit: parents before children; within a table by key, so that neighbours share a page."""
+    """The statements of one commit: parents before children; within a table by key, so that neighbours share a page.
+
+    But for the audit: its rows are a chain, see store.audit_chain.
+    """
     # Two merges of one batch may render a delivery twice: only the last bytes are ever sent.
     rendered = {one.id: one for one in rows.rendered}.values()
     upserts: tuple[tuple[str, list[tuple[Any, ...]]], ...] = (
@@ -179,7 +182,7 @@ def writes(rows: Rows) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
         ("update_charge", [(c.state, c.subject, c.delivery, c.message, c.line) for c in rows.charge_updates]),
         ("cancel_charges", [(number,) for number in rows.cancelled]),
         ("insert_hold", [(h.id, h.message, h.key, h.blocks, h.reason, h.since, h.peer) for h in rows.holds]),
-        ("close_hold", [(c.at, c.how, c.by, c.reason, c.message, c.id) for c in rows.closed_holds]),
+        ("close_hold", [_closed(one) for one in rows.closed_holds]),
         ("update_journal", [(u.state, u.subject, u.row, u.reason, u.detail, u.id) for u in rows.updates]),
         ("insert_delivery", [delivery_row(row) for row in rows.deliveries]),
         ("insert_taken_back", rows.taken_back),
@@ -191,11 +194,11 @@ def writes(rows: Rows) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
         ("render_delivery", [(one.body, one.id) for one in rendered if not one.renewed]),
         ("renew_delivery", [(one.body, one.renewed, one.id) for one in rendered if one.renewed]),
         ("upsert_merge", [merge_row(rows.merges[number]) for number in sorted(rows.merges)]),
+        ("insert_unmerge", [tuple(one) for one in rows.unmerges]),
         (
             "insert_drift",
             [(d.id, d.message, d.patient, d.peer, d.field, d.offered, d.kept, d.rule, d.at, d.restored) for d in rows.drift],
         ),
-        ("insert_audit", [(a.at, a.actor, a.action, a.target, a.reason) for a in rows.audit]),
         *code_writes(rows),
         ("upsert_list", [list_row(progress) for progress in rows.lists]),
         ("insert_list_refusal", [tuple(refusal) for refusal in rows.list_refusals]),
@@ -216,9 +219,14 @@ def code_writes(rows: Rows) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
     yield "end_code_task", [(entry.peer, entry.table, entry.code) for entry in entered]
 
 
+def _closed(hold: ClosedHold) -> tuple[Any, ...]:
+    authority, value = hold.taken_for.key if hold.taken_for is not None else (None, None)
+    return (hold.at, hold.how, hold.by, hold.reason, hold.message, authority, value, hold.id)
+
+
 def merge_row(merge: Merge) -> tuple[Any, ...]:
     """As `upsert_merge` takes it."""
-    return (merge.id, merge.retired, merge.survivor, merge.pm_at, merge.emr_at, merge.state, merge.message)
+    return astuple(merge)
 
 
 def roll_up_row(one: RollUp) -> tuple[Any, ...]:

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from ophl7.domain.patient import Side
 from ophl7.engine.storage import Counters, Keys, OpenDelivery, Rows, State
 from ophl7.errors import StoreAway, StoreRefused
+from ophl7.store.audit_chain import add_to_chain, begin_chain
 from ophl7.store.lease import Lease
 from ophl7.store.migrations import migrate, shipped
 from ophl7.store.rows import writes
@@ -97,6 +98,7 @@ class SqliteStore:
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # patient data: nobody else's to read
         self._connection = connection = self._connect()
         migrate(connection, shipped("sqlite"))
+        begin_chain(connection, self._sql)
         self._bodies = self._connect()
         self._loader = Loader(connection)
         self._inode = self.path.stat().st_ino
@@ -176,6 +178,8 @@ class SqliteStore:
             connection = self._present()
             for name, values in writes(rows):
                 connection.executemany(self._sql[name], values)
+            if rows.audit:
+                add_to_chain(connection, self._sql, rows.audit)
         except BaseException:
             self._roll_back()
             raise

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from ophl7.domain.charge import counting
 from ophl7.domain.identifiers import Identifier, subject_of
-from ophl7.domain.merge import Merge
+from ophl7.domain.merge import Merge, account_of
 from ophl7.domain.patient import Patient, Side
 from ophl7.engine.originals import Original, Run
-from ophl7.engine.storage import HeldMessage, HoldRow, Keys, QueuedBytes, Restored, Seen, State, claim, was_taken
+from ophl7.engine.storage import (
+    MOST_OF_AFTERMATH,
+    Aftermath,
+    AftermathKey,
+    HeldMessage,
+    HoldRow,
+    Keys,
+    Origin,
+    Processed,
+    QueuedBytes,
+    Restored,
+    Seen,
+    State,
+    claim,
+    was_taken,
+)
 from ophl7.store.rows import appointment_from, known_charge_from, patient_from
 from ophl7.store.sqlite_roll_ups import load_roll_ups
-from ophl7.store.statements import padded, with_keys
+from ophl7.store.statements import padded, statements, with_keys
 
 # Keys in one statement; SQLite's own limit is on places (32,766 since 3.32), and a row of keys has up to three.
 _CHUNK = 1024
@@ -37,7 +53,7 @@ class Loader:
             self._aliases(identifiers, state)
         if keys.appointments:
             self._appointments(keys.appointments, state)
-        self._patients(state)
+        self._patients(state, self._pairs(keys.pairs, state) | self._accounts(keys.accounts, state))
         self._ledger(keys, state)
         if keys.last:
             self._last(keys.last, state)
@@ -45,10 +61,8 @@ class Loader:
             self._holds(identifiers, keys, state)
         if holds and keys.appointments_of:
             self._take_holds("open_appointment_holds", keys.appointments_of, state)
-        if keys.merges:
-            self._merges(keys.merges, state)
-        if keys.queued:
-            self._queued(keys.queued, state)
+        if keys.merges or keys.queued or keys.origins or keys.aftermath:
+            self._around_merges(keys, state)
         if keys.open_for:
             self._open_for(keys.open_for, state)
         self._maps(keys.maps, state)
@@ -63,6 +77,34 @@ class Loader:
             state.restored[number] = ()
         for patient, *sent in self._rows("restored", patients):
             state.restored[patient] += (Restored(*sent),)
+
+    def _around_merges(self, keys: Keys, state: State) -> None:
+        if keys.merges:
+            self._merges(keys.merges, state)
+        if keys.queued:
+            self._queued(keys.queued, state)
+        if keys.origins:
+            for number, message, subject, peer, raw, start, end, body in self._rows("origins", keys.origins):
+                state.origins[number] = Origin(message, subject, peer, raw[start:end], body)
+            taken_for = self._redirected({one.message for one in state.origins.values()}) if state.origins else {}
+            for number, one in state.origins.items():
+                state.origins[number] = one._replace(taken_for=taken_for.get(one.message))
+        for key in keys.aftermath:
+            state.aftermath[key] = self._aftermath(key)
+
+    def _aftermath(self, key: AftermathKey) -> Aftermath:
+        def some(name: str, subjects: Collection[int], *more: int) -> list[Sequence[Any]]:
+            chosen = padded(sorted(subjects))
+            statement = with_keys("sqlite", name, len(chosen))
+            return self._connection.execute(statement, [*chosen, *more, MOST_OF_AFTERMATH]).fetchall()
+
+        own = {number for (number,) in some("messages_of", key.subjects)}
+        theirs = [appointment_from(row) for row in some("schedule_of", key.others)] if key.others else []
+        return Aftermath(
+            tuple([Processed(*row) for row in some("processed_since", key.subjects, key.after)]),
+            tuple([appointment_from(row) for row in some("schedule_of", key.subjects)]),
+            tuple([one for one in theirs if any(step.message in own for step in one.progress)]),
+        )
 
     def _rows(self, name: str, keys: Collection[Any], width: int = 1) -> Iterable[Sequence[Any]]:
         ordered = sorted(keys)
@@ -105,9 +147,23 @@ class Loader:
         for found in sorted(state.appointment_rows.values(), key=lambda one: one.id):
             claim(state, found)
 
-    def _patients(self, state: State) -> None:
-        """The patients named so far, everybody in their lanes, their survivors, until no new one turns up."""
-        wanted = {number for number in state.aliases.values() if number is not None}
+    def _pairs(self, numbers: Collection[int], state: State) -> set[int]:
+        """These merges; the patients whom they are about."""
+        for row in self._rows("merge_pairs", numbers) if numbers else ():
+            state.merges[row[1], row[2]] = Merge(*row)
+        return {number for pair in state.merges for number in pair}
+
+    def _accounts(self, numbers: Collection[str], state: State) -> set[int]:
+        """Everybody whose PID-18 one of these is."""
+        for number in numbers:
+            text = json.dumps(number, ensure_ascii=False)[1:-1]
+            rows = self._connection.execute(statements("sqlite")["account_holders"], (f'"PID-18":"{text}',))
+            state.accounts[number] = tuple([one.id for one in map(patient_from, rows) if account_of(one) == number])
+        return {one for found in state.accounts.values() for one in found}
+
+    def _patients(self, state: State, wanted: set[int]) -> None:
+        """These, the patients named so far, everybody in their lanes, their survivors, until no new one turns up."""
+        wanted |= {number for number in state.aliases.values() if number is not None}
         wanted |= {row.patient for row in state.appointment_rows.values() if row.patient is not None}
         asked: set[int] = set()
         while wanted:
@@ -218,9 +274,16 @@ class Loader:
         for peer, table, code, to in self._rows("code_entries", codes, 3):
             state.maps[peer, table, code] = to
 
+    def _redirected(self, messages: Collection[int]) -> dict[int, Identifier]:
+        """For whom people have said that these messages are."""
+        return {number: Identifier(*key) for number, *key in self._rows("redirected_messages", messages)}
+
     def _held(self, messages: Collection[int], state: State) -> None:
+        taken_for = self._redirected(messages)
         for number, peer, raw, start, end, received_at, spared in self._rows("held", messages):
-            state.held[number] = HeldMessage(number, peer, raw, start, end, received_at, tuple(spared.split()))
+            state.held[number] = HeldMessage(
+                number, peer, raw, start, end, received_at, tuple(spared.split()), taken_for.get(number)
+            )
         self._take_holds("open_holds_by_message", messages, state)
         for number, key, reason in self._rows("accepted_of_message", messages):
             state.accepted[number] = (*state.accepted.get(number, ()), (key, reason))

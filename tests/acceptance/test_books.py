@@ -160,7 +160,7 @@ async def test_row_43_a_charge_of_somebody_unknown_is_listed_under_his_id_and_mo
     assert sums(report) == {"received": (1, "1.01"), "accepted": (1, "1.01")}
 
 
-async def test_a_charge_that_was_refused_with_204_and_left_again_for_the_survivor_is_listed_as_sent_more_than_once(opened: Opening) -> None:
+async def test_a_charge_that_left_again_for_the_survivor_is_listed_as_sent_more_than_once(opened: Opening) -> None:
     practice = await registered(opened)
     practice.desk["pm"].script.extend([refuse("AE", 204)])
     await practice.accepted("emr", dft("D1"))

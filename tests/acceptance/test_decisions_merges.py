@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -545,3 +546,131 @@ async def test_a_refusal_that_comes_after_the_merge_is_explained_by_it_too__any(
     arrived = [payload for payload in practice.desk["pm"].payloads if segments(payload, b"FT1")]
     assert [ids_in(payload) for payload in arrived] == [b"7051^^^PM^MR", b"7050^^^PM^MR", b"7050^^^PM^MR"]
     assert control_id_of(arrived[1]) == row["control_id"]
+
+
+# -- accounts, pairs, and merges that are passed on ---------------------------------------------------------------------
+
+
+def with_account(who: Person, account: str) -> str:
+    """His PID, with an account number."""
+    return "|".join([*pid(who).split("|"), "", "", "", "", account])
+
+
+async def family(opened: Opening) -> Practice:
+    """Two children of one account, and a third of another."""
+    practice = await opened(PM_OWNS)
+    people = ((RUTH, "ACC-1"), (replace(TWIN, birth="20190101", given="BEA"), "ACC-1^^^PM"), (THIRD, "ACC-12"))
+    for number, (who, account) in enumerate(people):
+        line = with_account(who, account)
+        await practice.accepted("pm", message("ADT^A28", f"REG{number}", "EVN|A28", line, sender="pm"))
+    return practice
+
+
+@pytest.mark.parametrize("trigger", ["A35", "A41"])
+async def test_row_69_everybody_with_the_old_account_has_the_new_one__pm_owns(opened: Opening, trigger: str) -> None:
+    practice = await family(opened)
+    sent = message(
+        f"ADT^{trigger}", "M1", f"EVN|{trigger}", with_account(RUTH, "ACC-2"), "MRG|||ACC-1", sender="pm", sent="20260105080100"
+    )
+    await practice.accepted("pm", sent)
+    assert practice.decided("M1") == ("accepted", "#69")
+    assert [practice.field(f"705{n}", "PID-18") for n in range(3)] == ["ACC-2", "ACC-2", "ACC-12"]
+    practice.assert_kept_back(sent)
+
+
+async def test_row_69_several_pairs_of_accounts_in_one_message__pm_owns(opened: Opening) -> None:
+    practice = await family(opened)
+    lines = (with_account(RUTH, "ACC-2"), "MRG|||ACC-1", with_account(THIRD, "ACC-3"), "MRG|||ACC-12")
+    await practice.accepted("pm", message("ADT^A41", "M1", "EVN|A41", *lines, sender="pm", sent="20260105080100"))
+    assert [practice.field(f"705{n}", "PID-18") for n in range(3)] == ["ACC-2", "ACC-2", "ACC-3"]
+
+
+async def test_row_69_the_emrs_accounts_are_not_the_pms__pm_owns(opened: Opening) -> None:
+    practice = await family(opened)
+    line = with_account(RUTH, "ACC-9")
+    await practice.accepted("emr", message("ADT^A41", "M1", "EVN|A41", line, "MRG|||ACC-1", sender="emr"))
+    assert [practice.field(f"705{n}", "PID-18") for n in range(2)] == ["ACC-1", "ACC-1^^^PM"]
+
+
+async def test_row_60_row_69_a36_merges_charts_and_accounts__pm_owns(opened: Opening) -> None:
+    practice = await family(opened)
+    lines = (with_account(RUTH, "ACC-2"), "MRG|7052^^^PM^MR||ACC-1")
+    await practice.accepted("pm", message("ADT^A36", "M1", "EVN|A36", *lines, sender="pm", sent="20260105080100"))
+    assert practice.decided("M1") == ("accepted", "#60")
+    assert practice.merged_into("7052", "pm") == "7050"
+    assert [practice.field(f"705{n}", "PID-18") for n in range(3)] == ["ACC-2", "ACC-2", "ACC-12"]
+    await practice.accepted("pm", message("ADT^A36", "M2", "EVN|A36", *lines, sender="pm", sent="20260105080200"))
+    assert practice.state("M2") == "ignored"
+
+
+@pytest.mark.parametrize("side", ["pm", "emr"])
+@pytest.mark.parametrize("trigger", MERGES)
+async def test_row_68_accounts_and_visits_alone_name_no_chart__any(opened: Opening, side: Side, trigger: str) -> None:
+    practice = await twice(opened, PM_OWNS)
+    for number, mrg in enumerate(("MRG|||ACC-1", "MRG|||||V-1")):
+        sent = message(f"ADT^{trigger}", f"M{number}", f"EVN|{trigger}", pid(in_words_of(side, RUTH)), mrg, sender=side)
+        assert_refused(await practice.send(side, sent), "AE", "M02", 101)
+    assert practice.merges() == []
+
+
+async def four_charts(opened: Opening) -> Practice:
+    """The PM and the EMR have two charts each, and nobody knows yet that they are the same people's."""
+    practice = await opened(PM_OWNS)
+    for number, who in enumerate((RUTH, TWIN)):
+        await practice.accepted("pm", adt(f"REG{number}", "A28", who))
+        await practice.accepted("pm", adt(f"EMR{number}", "A28", in_words_of("emr", who)))
+    assert practice.count("patient") == 4
+    return practice
+
+
+async def test_domain_2_2_several_ids_are_paired_by_the_system_that_gave_them__any(opened: Opening) -> None:
+    practice = await four_charts(opened)
+    into = replace(RUTH, ids="7050^^^PM^MR~E-50^^^EMR^MR")
+    gone = replace(TWIN, ids="7051^^^PM^MR~E-51^^^EMR^MR")
+    await practice.accepted("pm", merged("M1", (gone, into)))
+    assert practice.decided("M1") == ("accepted", "#60")
+    pairs = [(retired, survivor) for retired, survivor, *_ in practice.merges()]
+    assert sorted(pairs) == [("7051", "7050"), ("E-51", "E-50")]
+
+
+async def test_domain_2_2_where_the_order_says_something_else_a_person_is_asked__any(opened: Opening) -> None:
+    practice = await four_charts(opened)
+    into = replace(RUTH, ids="E-50^^^EMR^MR~7050^^^PM^MR")
+    gone = replace(TWIN, ids="7051^^^PM^MR~E-51^^^EMR^MR")
+    await practice.accepted("pm", merged("M1", (gone, into)))
+    assert practice.decided("M1") == ("held", "#66")
+    assert practice.merges() == []
+
+
+@pytest.mark.parametrize("trigger", ["A46", "A47"])
+async def test_row_72_every_pair_of_a_message_is_heard__pm_owns(opened: Opening, trigger: str) -> None:
+    practice = await twice(opened, PM_OWNS)
+    new = (replace(RUTH, id="8050"), replace(TWIN, id="8051"))
+    await practice.accepted("pm", merged("M1", (RUTH, new[0]), (TWIN, new[1]), trigger=trigger))
+    assert practice.decided("M1") == ("accepted", "#72")
+    for old, known_as in (("7050", "8050"), ("7051", "8051")):
+        assert practice.patient(old) == practice.patient(known_as) is not None
+
+
+@pytest.mark.parametrize("asked", [True, False])
+@pytest.mark.parametrize("setup", SETUPS)
+async def test_a_merge_is_passed_on_only_where_a_profile_asks_for_it__any(
+    opened: Opening, setup: str, asked: bool, tmp_path: Path
+) -> None:
+    more: dict[str, str] = {}
+    if asked:
+        profile = tmp_path / "hears_merges.toml"
+        profile.write_text("[merges]\nforward = true\n")
+        more = {"EMR_PROFILE": str(profile)}
+    practice = await twice(opened, setup, **more)
+    sent = merge_of("pm", TWIN, RUTH)
+    await practice.accepted("pm", sent)
+    if asked:
+        payload = await practice.copy_of(sent, "emr")
+        assert segments(payload, b"MRG") == segments(sent, b"MRG")
+        again = merge_of("pm", TWIN, RUTH, "M2")
+        await practice.accepted("pm", again)
+        assert practice.state("M2") == "ignored"
+        practice.assert_kept_back(again)
+    else:
+        practice.assert_kept_back(sent)

@@ -22,7 +22,7 @@ async def waiting(desk: Desk) -> Orders:
     await desk.send("pm", adt("P1"), adt("P2", "A08", name="Rivers^Bea", born="20180101"))
     dispatch = Dispatch(lambda _number: None, desk.clock.now)
     log = make_log("info", "json")
-    return Orders(desk.engine, desk.people, dispatch, desk.replays, desk.explainer, desk.codes, desk.clock, log)
+    return Orders(desk.engine, desk.people, desk.unmerging, dispatch, desk.replays, desk.explainer, desk.codes, desk.clock, log)
 
 
 async def test_a_decision_is_logged_without_who_and_why(capsys: pytest.CaptureFixture[str]) -> None:

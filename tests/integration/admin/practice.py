@@ -22,7 +22,8 @@ from ophl7.domain.identifiers import Identifier, Naming, subject_of, subject_of_
 from ophl7.domain.merge import Merge, MergeState
 from ophl7.domain.patient import Patient, Side
 from ophl7.domain.profile import CodeTable, Profile
-from ophl7.engine.acts import Act, Done, NotDone, Replayed, Replaying
+from ophl7.engine.acts import Act, Done, NotDone, Replayed, Replaying, Unmerge
+from ophl7.engine.aftermath import CannotUnmerge, PlannedAppointment, PlannedCopy, UnmergePlan
 from ophl7.engine.code_entries import Entered, Entry
 from ophl7.engine.code_rows import CodeEntry, CodeSeen
 from ophl7.engine.dispatching import DeliveryAct, Dispatched, LinkAct, NotDispatched
@@ -42,6 +43,7 @@ from ophl7.engine.storage import (
     HoldRow,
     JournalRow,
     MessageState,
+    Processed,
     Rows,
 )
 from ophl7.engine.timing import Clocks
@@ -272,6 +274,21 @@ LINK: Mapping[str, Any] = {
 }
 
 
+PLAN = UnmergePlan(
+    merge=1,
+    side="pm",
+    retired=2,
+    survivor=1,
+    charts=(2,),
+    lane_parts=True,
+    processed=(Processed(1, "emr", NOON, "DFT^P03", "accepted", "#44", 1, "pm", "accepted"),),
+    copies=(PlannedCopy(1, 1, "pm", True, "queued", ""), PlannedCopy(2, 1, "pm", True, "sending", "it may have been tried")),
+    holds=(1,),
+    appointments=(PlannedAppointment(1, "F1", moved=True),),
+    by_hand=("look there",),
+)
+
+
 @dataclass
 class Desk:
     """What the face was handed, and a client that holds the token. audited: (actor, action, target, reason).
@@ -283,6 +300,8 @@ class Desk:
     audited: list[tuple[str, str, str, str]] = field(default_factory=list)
     explicit: bool = True
     acts: list[Act] = field(default_factory=list)
+    unmerges: list[Unmerge] = field(default_factory=list)
+    unmerged: UnmergePlan | CannotUnmerge = field(default_factory=lambda: PLAN)
     outcome: Done | NotDone | Exception = field(default_factory=lambda: Done(NOON + 60, "accepted", "accepted", (), 2))
     dispatches: list[DeliveryAct | LinkAct] = field(default_factory=list)
     dispatched: Dispatched | NotDispatched | Exception = field(default_factory=lambda: Dispatched(NOON + 60, "queued", "D1"))
@@ -339,6 +358,10 @@ class Desk:
             raise self.entered
         return self.entered
 
+    async def unmerge(self, act: Unmerge) -> UnmergePlan | CannotUnmerge:
+        self.unmerges.append(act)
+        return self.unmerged
+
     def face(self) -> Face:
         return Face(
             reads=self.reads,
@@ -356,6 +379,7 @@ class Desk:
             explain=self.explain,
             enter_code=self.enter_code,
             profiles=self.profiles,
+            unmerge=self.unmerge,
             routes=lambda: [{"event": "ADT^A08", "handlers": ["patient"]}],
             plugins=lambda: [{"name": "patient_authority"}],
             zone=ZONE,
@@ -422,4 +446,6 @@ def body_for(path: str) -> dict[str, Any]:
         return {"claim": "C-1", "charges": [1]}
     if path.endswith("/maps"):
         return {"peer": "emr", "table": "provider", "code": "DRS", "to": "101", **WHY}
+    if path.endswith("/redirect"):
+        return {"patient": "PM:7050", **WHY}
     return {"to": "101", **WHY} if path.endswith("/map") else dict(WHY)

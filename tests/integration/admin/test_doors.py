@@ -12,7 +12,7 @@ from ophl7.admin.app import make_app
 from ophl7.admin.calls import Deed, Inquiry
 from ophl7.admin.guard import COOKIE, Guard
 from ophl7.errors import StoreAway
-from tests.integration.admin.practice import ANNA, TOKEN, Desk, Practice, adt, body_for
+from tests.integration.admin.practice import ANNA, BOB, TOKEN, Desk, Practice, adt, body_for
 
 OPEN = ["/healthz", "/readyz", "/metrics"]
 CLOSED = [
@@ -29,10 +29,12 @@ HERE, ALSO_HERE, MAPPED, ELSEWHERE = "127.0.0.1", "::1", "::ffff:127.0.0.1", "19
 
 @pytest.fixture
 async def filled(practice: Practice) -> None:
-    message = practice.message(adt(), subject=practice.patient(ANNA).subject)
+    anna = practice.patient(ANNA)
+    message = practice.message(adt(), subject=anna.subject)
     practice.hold(message, "mapping:provider:DRS")
     practice.delivery(message)
     practice.roll_up(practice.charge(1, 1))
+    practice.merge(practice.patient(BOB), anna, "one_sided", pm=1.0)
     await practice.commit()
 
 

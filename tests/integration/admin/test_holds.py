@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from ophl7.domain.identifiers import Identifier
 from ophl7.engine.acts import Act, Done, NotDone
 from ophl7.errors import StoreAway, StoreRefused
-from tests.integration.admin.practice import NOON, Desk, Practice, adt
+from tests.integration.admin.practice import NOON, Desk, Practice, adt, dft
 
 WHY = {"reason": "the mother was called"}
 
@@ -36,7 +37,7 @@ OPEN = {
 @pytest.mark.usefixtures("waiting")
 async def test_a_hold_that_was_closed_tells_by_whom_and_why(desk: Desk) -> None:
     open_one, closed = (await desk.get("/api/v1/holds/1")).json(), (await desk.get("/api/v1/holds/2")).json()
-    assert open_one == OPEN | dict.fromkeys(("closed_at", "closed_how", "closed_by", "closed_reason"))
+    assert open_one == OPEN | dict.fromkeys(("closed_at", "closed_how", "closed_by", "closed_reason", "redirected_to"))
     ends = (closed["closed_at"], closed["closed_how"], closed["closed_by"], closed["closed_reason"])
     assert ends == ("2026-11-23T12:01:00-05:00", "discarded", "api 192.0.2.1", "sent twice")
 
@@ -52,6 +53,7 @@ async def test_a_release_answers_with_the_hold_and_what_its_message_is_now(desk:
             "closed_how": "accepted",
             "closed_by": "api 127.0.0.1",
             "closed_reason": "the mother was called",
+            "redirected_to": None,
             "state": "accepted",
             "waits_for": [],
             "released": 2,
@@ -181,3 +183,18 @@ async def test_neither_a_get_nor_the_console_s_cookie_decides_anything_in_the_ap
         assert (await client.post("/api/v1/holds/1/release", json=WHY)).status_code == 401
         assert (await client.get("/api/v1/holds/1/release")).status_code == 405
     assert desk.acts == []
+
+
+async def test_a_redirect_names_a_patient_whom_somebody_has(practice: Practice, desk: Desk) -> None:
+    number = practice.hold(practice.message(dft("7501", "C2"), event="DFT^P03"))
+    practice.patient(Identifier("PM", "7050", "MR"))
+    practice.patient(Identifier("PM", "88", "MR"))
+    practice.patient(Identifier("EMR", "88", "MR"))
+    await practice.commit()
+    path, why = f"/holds/{number}/redirect", {"reason": "a slip of the pen"}
+    answer = await desk.post(path, {"patient": "PM:7050", **why})
+    assert (answer.status_code, answer.json()["redirected_to"]) == (200, "PM:7050")
+    assert [(act.verb, act.patient) for act in desk.acts] == [("redirect", Identifier("PM", "7050", "MR"))]
+    for whose, status in (("PM:1", 422), ("", 422), (7050, 422), ("88", 409)):
+        assert (await desk.post(path, {"patient": whose, **why})).status_code == status
+    assert len(desk.acts) == 1

@@ -23,7 +23,9 @@ async def test_a_merge_carries_the_names_that_others_rely_on(practice: Practice,
             "emr": None,
             "state": "one_sided",
             "waiting_for": "emr",
+            "task": "In the EMR: look for a chart of PM:7051; if there is one, merge it into PM:7050",
             "message": 1,
+            "unmerged": [],
         }
     ]
 

@@ -12,7 +12,10 @@ from ophl7.admin.app import make_app
 from ophl7.domain.identifiers import Identifier
 from tests.integration.admin.practice import ANNA, BOB, NOON, Desk, Practice, adt, bar, body_for, dft, verdicts
 
-BODIES: dict[str, dict[str, Any]] = {"/api/v1/charges/roll-ups": {"charges": [1], "claim": "C-1", "note": "as agreed"}}
+BODIES: dict[str, dict[str, Any]] = {
+    "/api/v1/charges/roll-ups": {"charges": [1], "claim": "C-1", "note": "as agreed"},
+    "/api/v1/holds/{id}/redirect": {"patient": "PM:7050", "reason": "the mother was called"},
+}
 # For browsers, or the description itself.
 NOT_DESCRIBED = {"/", "/books", "/schedule", "/style.css", "/openapi.json", "/holds/{id}/{verb}"}
 TYPES: dict[str, tuple[type, ...]] = {
@@ -115,6 +118,7 @@ async def test_a_body_described_is_taken_and_nothing_more(document: dict[str, An
             if name not in good or "maxLength" in properties[name]
         }
         flags = {name for name, one in properties.items() if one == {"type": "boolean", "default": False}}
+        good |= {"patient": "PM:7050"} if "patient" in good else {}
         assert (await desk.post(address, good | dict.fromkeys(flags, True))).status_code == 200
         for name in flags:
             assert (await desk.post(address, {**good, name: "x"})).status_code == 422

@@ -23,7 +23,7 @@ STOPPED = {"parked", "held", "unknown"}
 
 
 class Machine(RuleBasedStateMachine):
-    """Model: a list per lane in the order of ids; what of it is out; and which lanes were united."""
+    """Model: a list per lane in the order of ids; what of it is out; and which lanes were united or became two."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,6 +32,8 @@ class Machine(RuleBasedStateMachine):
         self.out: dict[int, OpenDelivery] = {}
         self.by_link: set[int] = set()
         self.united: dict[int, int] = {}
+        self.partings = 0
+        self.apart: dict[int, int] = {}  # delivery -> the lane into which it was parted
         self.turns: dict[Lane, int] = {}
         self.now = 1000.0
         self.number = 0
@@ -42,7 +44,7 @@ class Machine(RuleBasedStateMachine):
         return number
 
     def place(self, delivery: OpenDelivery) -> Lane:
-        return (self.home(delivery.lane), delivery.stream)
+        return (self.home(self.apart.get(delivery.id, delivery.lane)), delivery.stream)
 
     def delivery(self, lane: Lane, state: DeliveryState, next_at: float | None = None) -> OpenDelivery:
         self.number += 1
@@ -166,6 +168,37 @@ class Machine(RuleBasedStateMachine):
                     self.model[into, stream] = sorted(waiting, key=lambda one: one.id)
         if late is not None:
             self.enter(self.delivery(late, "queued"))
+        self.lanes.thaw(self.now)
+        self.turns.clear()
+
+    @rule(data=st.data(), back=st.booleans())
+    def part(self, data: st.DataObject, back: bool) -> None:
+        """A lane becomes two while both stand still: what moves, moves with what is out of it; and perhaps they unite again."""
+        numbers = sorted({number for (number, _), waiting in self.model.items() if waiting})
+        if not numbers:
+            return
+        self.partings += 1
+        number, into = data.draw(st.sampled_from(numbers)), 1000 + self.partings
+        waiting = [one for stream in STREAMS for one in self.model.get((number, stream), [])]
+        chosen = data.draw(st.sets(st.sampled_from([one.id for one in waiting]), min_size=1))
+        self.lanes.freeze({number})
+        self.lanes.part(number, chosen, into)
+        for stream in STREAMS:
+            both = self.model.pop((number, stream), [])
+            for lane, some in (
+                (number, [one for one in both if one.id not in chosen]),
+                (into, [one for one in both if one.id in chosen]),
+            ):
+                if some:
+                    self.model[lane, stream] = some
+        self.apart |= dict.fromkeys(chosen, into)
+        if back:
+            self.lanes.unite(into, number)
+            self.united[into] = number
+            for stream in STREAMS:
+                both = self.model.pop((number, stream), []) + self.model.pop((into, stream), [])
+                if both:
+                    self.model[number, stream] = sorted(both, key=lambda one: one.id)
         self.lanes.thaw(self.now)
         self.turns.clear()
 

@@ -1,4 +1,8 @@
-"""Merges of both sides in any order against a small model: two maps, the charts that they join, and what waits for the PM."""
+"""Merges of both sides, and merges taken apart, in any order against a small model.
+
+Two maps, the charts that they join, and what waits for either side: no copy goes to a chart that its receiver has retired,
+charges stay with their patient, both ids always find their chart, and lanes are who is joined.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from ophl7.engine.aftermath import CannotUnmerge, UnmergePlan
 from ophl7.hl7v2.message import Message
 from tests.unit.engine.desk import Desk, adt, dft, ft1, message, msh, pid
 
@@ -62,6 +67,8 @@ class Maps:
             self.pairs.append((retired, stays))
 
     def state(self, retired: int, stays: int) -> str:
+        if all(stays not in self.path(side, retired) for side in SIDES):
+            return "unmerged"
         if any(retired in self.path(side, stays)[1:] for side in SIDES):
             return "conflict"
         joined = [side for side in SIDES if self.end(side, retired) == self.end(side, stays)]
@@ -86,6 +93,7 @@ class Machine(RuleBasedStateMachine):
         self.maps = Maps()
         self.number = 0
         self.named: dict[str, int] = {}  # control id of a DFT -> the chart that it names
+        self.updates: dict[str, int] = {}  # the same of the PM's registrations and updates, for the EMR
         self.run(self.desk.__aenter__())
         registrations = [adt(f"R{n}", ids=f"{id_of('pm', n)}~{id_of('emr', n)}") for n in range(CHARTS)]
         self.run(self.desk.send("pm", *registrations))
@@ -140,6 +148,43 @@ class Machine(RuleBasedStateMachine):
         assert self.desk.journal(control_id).state == "accepted"
         self.named[control_id] = chart
 
+    @precondition(lambda self: self.maps.pairs)
+    @rule(side=SIDE, data=st.data(), by_plan=st.booleans())
+    def take_apart(self, side: Side, data: st.DataObject, by_plan: bool) -> None:
+        """One edge of one map, or nothing where there is none. What waits about these charts follows, but what was tried."""
+        pair = data.draw(st.sampled_from(self.maps.pairs))
+        charts = tuple(self.chart(number) for number in pair)
+        (merge,) = [one.id for one in self.desk.memory.merges.values() if (one.retired, one.survivor) == charts]
+        plan = self.run(self.desk.unmerge(merge, side, look=True))
+        retired, stays = pair
+        if self.maps.of[side].get(retired) != stays:
+            assert isinstance(plan, CannotUnmerge)
+            return
+        before = {number: row.lane for number, row in self.desk.memory.deliveries.items()}
+        done = self.run(self.desk.unmerge(merge, side, plan.token if by_plan else None))
+        assert isinstance(done, UnmergePlan)
+        assert done.token == plan.token
+        del self.maps.of[side][retired]
+        apart = all(retired not in group or stays not in group for group in self.maps.lanes())
+        assert done.lane_parts == apart
+        moved = {number for number, lane in before.items() if self.desk.memory.deliveries[number].lane != lane}
+        assert apart or not moved
+
+    def chart(self, number: int) -> int:
+        return self.desk.memory.aliases["PM", f"P{number}"]
+
+    @rule(side=SIDE, chart=CHART, event=st.sampled_from(("A08", "A28")))
+    def say_again(self, side: Side, chart: int, event: str) -> None:
+        """A registration or update under one side's id; the PM's leave for the EMR, unless the PM has retired the chart."""
+        control_id = self.next_id("U")
+        update = adt(control_id, event, ids=id_of(side, chart), rest=f"|||{self.number} Elm St")
+        assert self.run(self.desk.send(side, update)) == ["AA"]
+        state = self.desk.journal(control_id).state
+        held = event == "A28" and chart in self.maps.of[side]  # #8
+        assert state == "held" if held else state in {"accepted", "ignored"}
+        if side == "pm" and not held and chart not in self.maps.of["pm"]:
+            self.updates[control_id] = chart
+
     @precondition(lambda self: self.named)
     @rule(data=st.data())
     def try_one(self, data: st.DataObject) -> None:
@@ -148,6 +193,24 @@ class Machine(RuleBasedStateMachine):
         (row,) = [row for row, _ in self.desk.seen.fed if self.desk.memory.journal[row.message].control_id == control_id]
         self.desk.seen.tried.add(row.id)
         del self.named[control_id]
+
+    @invariant()
+    def no_update_goes_to_a_chart_that_the_emr_has_retired(self) -> None:
+        memory = self.desk.memory
+        copies = [row for row in memory.deliveries.values() if row.destination == "emr"]
+        waiting = {memory.journal[row.message].control_id: row for row in copies}
+        for control_id, chart in self.updates.items():
+            sent = Message.parse(self.run(memory.body_of(waiting[control_id].id)))
+            survivor = self.maps.end("emr", chart)
+            assert sent.text("PID-3.1") == f"P{survivor}", control_id
+            assert waiting[control_id].lane == memory.patients[self.chart(chart)].lane
+
+    @invariant()
+    def both_ids_always_find_their_chart(self) -> None:
+        for chart in range(CHARTS):
+            found = self.desk.memory.patients[self.chart(chart)]
+            assert self.desk.memory.aliases["EMR", f"E{chart}"] == found.id
+            assert [one.value for one in found.identifiers] == [f"P{chart}", f"E{chart}"]
 
     @invariant()
     def both_maps_are_the_models(self) -> None:

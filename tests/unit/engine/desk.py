@@ -10,9 +10,10 @@ from functools import partial
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
+from ophl7.domain.identifiers import Identifier
 from ophl7.domain.patient import Side
 from ophl7.domain.policy import PeerPolicy, Policy
-from ophl7.engine.acts import Act, Done, NotDone, Verb
+from ophl7.engine.acts import Act, Done, NotDone, Unmerge, Verb
 from ophl7.engine.audience import Mark
 from ophl7.engine.code_entries import CodeEntries, Entered, Entry
 from ophl7.engine.custody import Custody
@@ -32,11 +33,13 @@ from ophl7.engine.storage import (
     DeliveryState,
     Keys,
     OpenDelivery,
+    Parting,
     Rendering,
     Rows,
     State,
     Store,
 )
+from ophl7.engine.unmerging import Unmerging
 from ophl7.errors import StoreRefused
 from ophl7.extend.loading import load_parts
 from ophl7.kit import RegisteredHandler, RegisteredRule
@@ -115,7 +118,8 @@ class Seen:
     out: set[int] = field(default_factory=set)
     refused: set[int] = field(default_factory=set)
     frozen: set[int] = field(default_factory=set)
-    united: list[tuple[int, int]] = field(default_factory=list)
+    united: list[tuple[int, int] | Parting] = field(default_factory=list)
+    fed_after: dict[int, int] = field(default_factory=dict)  # delivery -> how many lanes had been united or parted by then
     rendered: list[Rendering] = field(default_factory=list)
     closings: int = 0
 
@@ -136,6 +140,7 @@ class Seen:
 
     def feed(self, rows: Sequence[tuple[DeliveryRow, bytes | None]]) -> None:
         self.fed += rows
+        self.fed_after.update({row.id: len(self.united) for row, _ in rows})
 
     def marked(self, marks: Sequence[Mark]) -> None:
         self.marks += marks
@@ -148,13 +153,16 @@ class Seen:
 
     def open_delivery(self, row: DeliveryRow) -> OpenDelivery:
         lane = row.lane
-        for old, new in self.united:
-            lane = new if lane == old else lane
+        for step in self.united[self.fed_after[row.id] :]:
+            if isinstance(step, Parting):
+                lane = step.into if row.id in step.deliveries else lane
+            else:
+                lane = step[1] if lane == step[0] else lane
         state: DeliveryState = "held" if row.id in self.refused else "queued"
         tries = int(row.id in self.tried)
         return OpenDelivery(row.id, row.destination, lane, row.stream, row.control_id, state, tries, None, row.created_at)
 
-    def merged(self, united: Sequence[tuple[int, int]], rendered: Sequence[Rendering]) -> None:
+    def merged(self, united: Sequence[tuple[int, int] | Parting], rendered: Sequence[Rendering]) -> None:
         self.united += united
         self.rendered += rendered
 
@@ -257,6 +265,7 @@ class Desk:
         self.replays: Replays
         self.explainer: Explainer
         self.codes: CodeEntries
+        self.unmerging: Unmerging
         self._task: asyncio.Task[None]
 
     async def __aenter__(self) -> Self:
@@ -268,6 +277,7 @@ class Desk:
         custody = Custody(judge, self.policy, self.seen.freeze)
         self.people = People(custody, self.policy, self.clock.now)
         self.codes = CodeEntries(custody, self.policy, self.clock.now)
+        self.unmerging = Unmerging(custody, self.policy, self.clock.now, self.seen.freeze)
         self.replays = Replays(decider, self.policy, self.clock.now)
         self.engine = Engine(self.store, decider, self.policy, self.clock, ids, self.seen, self.seen)
 
@@ -313,18 +323,25 @@ class Desk:
             assert self.offer(peer, message)
         await self.settled()
 
-    async def act(self, verb: Verb, control_id: str, key: str = "", *, hold: int = 0) -> Done | NotDone:
+    async def act(
+        self, verb: Verb, control_id: str, key: str = "", *, hold: int = 0, patient: Identifier | None = None
+    ) -> Done | NotDone:
         """A person's decision about the message with that MSH-10: on the hold whose key begins so, or on that number."""
         message = self.journal(control_id).id
         if not hold:
             (hold,) = [row.id for row in self.memory.holds.values() if row.message == message and row.key.startswith(key)]
-        act = Act(verb, hold, message, "somebody", "it was looked at")
+        act = Act(verb, hold, message, "somebody", "it was looked at", patient)
         return await self.engine.perform(partial(self.people.carry_out, act=act))
 
     async def enter(self, code: str, to: str | None, *, peer: Side = "emr", table: str = "provider") -> Entered | NotDone:
         """A person's entry in a code table, or with None for `to`, taken back."""
         entry = Entry(peer, table, code, to, "somebody", "the two systems call it differently")
         return await self.engine.perform(partial(self.codes.carry_out, entry=entry))
+
+    async def unmerge(self, merge: int, side: Side, token: str | None = None, *, look: bool = False) -> Any:  # noqa: ANN401
+        """The plan, carried out unless only a look is wanted."""
+        act = Unmerge(merge, side, "somebody", "they are two children", token, look)
+        return await self.engine.perform(partial(self.unmerging.carry_out, act=act))
 
     def waits_for(self, control_id: str) -> list[str]:
         """The keys of that message's open holds, oldest first."""

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from ophl7.domain.appointment import Progress
 from ophl7.domain.charge import Charge
 from ophl7.domain.identifiers import subject_of
 from ophl7.domain.merge import Merge
 from ophl7.engine.storage import (
+    AftermathKey,
     AuditRow,
     ChargeUpdate,
     ClosedHold,
@@ -18,6 +20,7 @@ from ophl7.engine.storage import (
     Keys,
     LinkMark,
     OpenDelivery,
+    Origin,
     PauseMark,
     QueuedBytes,
     Rendering,
@@ -25,6 +28,7 @@ from ophl7.engine.storage import (
     Rows,
     Seen,
     Store,
+    UnmergeRow,
 )
 from ophl7.errors import StoreRefused
 from tests.unit.store.records import (
@@ -456,6 +460,68 @@ class StoreSuite:
         for one in (1, 2):
             assert (await store.load(Keys(merges={one}), small=True)).merges == {(1, 2): settled}
         assert (await store.load(Keys(merges={1, 4, 9}), small=True)).merges == {(1, 2): settled, (3, 4): second}
+
+    async def test_a_merge_is_found_by_its_number_with_both_its_charts_and_by_whom_it_was_done(self, store: Store) -> None:
+        people = registered(*(patient(number) for number in range(1, 4)))
+        known = Merge(1, 1, 2, 5.5, 6.5, "two_sided", 7, 7, 8, 5.0)
+        people.merges = {1: known}
+        await store.commit(people)
+        state = await store.load(Keys(pairs={1, 9}), small=True)
+        assert state.merges == {(1, 2): known}
+        assert set(state.patients) == {1, 2}
+        taken_apart = replace(known, pm_at=None, pm_message=None, state="one_sided")
+        await store.commit(Rows(merges={1: taken_apart}, unmerges=[UnmergeRow(1, "pm", 9.5, "somebody", "two children")]))
+        assert (await store.load(Keys(pairs={1}), small=True)).merges == {(1, 2): taken_apart}
+
+    async def test_what_came_of_a_redirect_is_found_by_those_whom_it_led_away(self, store: Store) -> None:
+        one, other = patient(1), patient(2)
+        rows = registered(one, other)
+        rows.journal = [
+            journal(1, event="SIU^S12", subject=one.subject),
+            journal(2, event="DFT^P03", subject=one.subject, state="held"),
+            journal(3, event="SIU^S13", subject=other.subject),
+            journal(4, event="SIU^S14", subject=one.subject, row="#32"),
+            journal(5, event="SIU^S14", subject=one.subject, state="duplicate"),
+        ]
+        rows.deliveries = [delivery(1, 1), delivery(2, 4), delivery(3, 4, destination="pm")]
+        steps = (Progress("booked", 1.0, 1), Progress("arrived", 2.0, 3))
+        rows.appointments = {
+            1: appointment(1, "F1", subject=one.subject),
+            2: appointment(2, "F2", subject=other.subject, progress=steps),
+            3: appointment(3, "F3", subject=other.subject, progress=steps[1:]),
+        }
+        await store.commit(rows)
+        key = AftermathKey(frozenset({one.subject}), frozenset({other.subject}), 1)
+        found = (await store.load(Keys(aftermath={key}), small=True)).aftermath[key]
+        assert [(came.message, came.event, came.row, came.destination, came.copy) for came in found.processed] == [
+            (2, "DFT^P03", "#1", None, None),
+            (4, "SIU^S14", "#32", "emr", "queued"),
+            (4, "SIU^S14", "#32", "pm", "queued"),
+        ]
+        assert [[row.id for row in kind] for kind in (found.appointments, found.moved)] == [[1], [2]]
+
+    async def test_a_delivery_tells_its_message_as_it_came_and_for_whom_a_person_has_taken_it(self, store: Store) -> None:
+        rows = Rows(journal=[journal(1, subject=7, raw=b"BHS|\rMSH|one\r", start=5, end=13), journal(2, peer="emr")])
+        rows.deliveries = [delivery(1, 1, body=b"own"), delivery(2, 2)]
+        rows.holds = [hold(1, 2), hold(2, 2)]
+        await store.commit(rows)
+        first, second = ident("7050", kind=""), ident("7051", kind="")
+        await store.commit(Rows(closed_holds=[ClosedHold(1, 5.0, "redirected", "somebody", "so", taken_for=first)]))
+        await store.commit(Rows(closed_holds=[ClosedHold(2, 6.0, "redirected", "somebody", "no, so", taken_for=second)]))
+        state = await store.load(Keys(origins={1, 2}, held={2}), small=True)
+        assert state.origins == {
+            1: Origin(1, 7, "pm", b"MSH|one\r", b"own"),
+            2: Origin(2, None, "emr", journal(2).raw, None, second),
+        }
+        assert state.held[2].taken_for == second
+
+    async def test_everybody_with_an_account_is_found_by_its_number(self, store: Store) -> None:
+        accounts = ("A-1", "A-1^^^PM", "A-12", 'A"1é', "~A-1")
+        people = registered(*(patient(number, fields={"PID-18": said}) for number, said in enumerate(accounts, 1)), patient(9))
+        await store.commit(people)
+        state = await store.load(Keys(accounts={"A-1", 'A"1é', "A-9"}), small=True)
+        assert state.accounts == {"A-1": (1, 2), 'A"1é': (4,), "A-9": ()}
+        assert set(state.patients) >= {1, 2, 4}
 
     async def test_what_waits_moves_to_another_lane_and_is_made_anew(self, store: Store) -> None:
         rows = Rows(journal=[journal(1, raw=b"MSH|one\rMSH|two\r", start=8, end=16), journal(2, peer="emr")])

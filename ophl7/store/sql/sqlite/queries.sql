@@ -99,9 +99,35 @@ SELECT j.replay_of, j.id, j.state, (SELECT group_concat(DISTINCT d.destination) 
 FROM journal j WHERE j.replay_of IN ({keys}) ORDER BY 2;
 
 -- name: merges
-SELECT id, retired, survivor, pm_at, emr_at, state, message FROM merge WHERE retired IN ({keys})
+SELECT id, retired, survivor, pm_at, emr_at, state, message, pm_message, emr_message, noted_at FROM merge WHERE retired IN ({keys})
 UNION
-SELECT id, retired, survivor, pm_at, emr_at, state, message FROM merge WHERE survivor IN ({keys});
+SELECT id, retired, survivor, pm_at, emr_at, state, message, pm_message, emr_message, noted_at FROM merge
+WHERE survivor IN ({keys});
+
+-- name: account_holders
+-- Accounts are merged seldom: no index is kept for that.
+SELECT id, subject, lane, identifiers, fields, created_at, message, provisional, merged_pm, merged_emr, inactive_pm, inactive_emr
+FROM patient WHERE instr(fields, ?) > 0 AND json_extract(fields, '$."PID-18"') IS NOT NULL ORDER BY id;
+
+-- name: merge_pairs
+SELECT id, retired, survivor, pm_at, emr_at, state, message, pm_message, emr_message, noted_at FROM merge WHERE id IN ({keys});
+
+-- name: origins
+SELECT d.id, j.id, j.subject, j.peer, j.raw, j.start, j."end", d.body
+FROM delivery d JOIN journal j ON j.id = d.message WHERE d.id IN ({keys});
+
+-- name: processed_since
+-- What came about these subjects behind a message, and what became of its copies.
+SELECT j.id, j.peer, j.received_at, j.event, j.state, j.decision_row, j.subject, d.destination, d.state
+FROM journal j LEFT JOIN delivery d ON d.message = j.id
+WHERE j.subject IN ({keys}) AND j.id > ? AND j.state <> 'duplicate' ORDER BY j.id, d.id LIMIT ?;
+
+-- name: schedule_of
+SELECT id, origin, filler, placer, subject, patient, start, starts_at, duration, status, status_raw, resources, progress, message
+FROM appointment WHERE subject IN ({keys}) ORDER BY id LIMIT ?;
+
+-- name: messages_of
+SELECT id FROM journal WHERE subject IN ({keys}) AND substr(event, 1, 3) = 'SIU' ORDER BY id DESC LIMIT ?;
 
 -- name: queued_bytes
 SELECT d.id, j.peer, d.destination, d.body, j.raw, j.start, j."end"
@@ -183,7 +209,12 @@ UPDATE charge SET state = 'cancelled', delivery = NULL WHERE message = ? AND sta
 INSERT INTO hold (id, message, key, blocks, reason, since, peer) VALUES (?, ?, ?, ?, ?, ?, ?);
 
 -- name: close_hold
-UPDATE hold SET closed_at = ?, closed_how = ?, closed_by = ?, closed_reason = ?, closed_by_message = ? WHERE id = ?;
+UPDATE hold SET closed_at = ?, closed_how = ?, closed_by = ?, closed_reason = ?, closed_by_message = ?,
+    redirected_authority = ?, redirected_value = ?
+WHERE id = ?;
+
+-- name: redirected_messages
+SELECT message, redirected_authority, redirected_value FROM hold WHERE redirected_value IS NOT NULL AND message IN ({keys}) ORDER BY id;
 
 -- name: insert_delivery
 INSERT INTO delivery (id, destination, lane, stream, message, control_id, state, body, created_at)
@@ -210,14 +241,31 @@ UPDATE delivery SET body = ?, former_control_id = control_id, control_id = ?, st
 WHERE id = ?;
 
 -- name: upsert_merge
-INSERT INTO merge (id, retired, survivor, pm_at, emr_at, state, message) VALUES (?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (id) DO UPDATE SET pm_at = excluded.pm_at, emr_at = excluded.emr_at, state = excluded.state;
+INSERT INTO merge (id, retired, survivor, pm_at, emr_at, state, message, pm_message, emr_message, noted_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET pm_at = excluded.pm_at, emr_at = excluded.emr_at, state = excluded.state,
+    pm_message = excluded.pm_message, emr_message = excluded.emr_message;
+
+-- name: insert_unmerge
+INSERT INTO unmerge (merge, side, at, actor, reason) VALUES (?, ?, ?, ?, ?);
 
 -- name: insert_drift
 INSERT INTO drift (id, message, patient, peer, field, offered, kept, rule, at, restored) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: insert_audit
-INSERT INTO audit (at, actor, action, target, reason) VALUES (?, ?, ?, ?, ?);
+INSERT INTO audit (id, at, actor, action, target, reason, digest) VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- name: audit_head
+SELECT value FROM meta WHERE name = 'audit head';
+
+-- name: keep_audit_head
+INSERT INTO meta (name, value) VALUES ('audit head', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+
+-- name: audit_rows
+SELECT id, at, actor, action, target, reason, digest FROM audit ORDER BY id;
+
+-- name: chain_audit
+UPDATE audit SET id = ?, digest = ? WHERE id = ?;
 
 -- name: upsert_list
 INSERT INTO patient_list (id, peer, digest, started_at, finished_at, done_bytes, place, created, linked, changed, unchanged, refused,

@@ -57,16 +57,27 @@ SELECT * FROM (
 ) {where} ORDER BY id DESC LIMIT ?;
 
 -- name: merges
-SELECT id, retired, survivor, pm_at, emr_at, state, message FROM merge {where} ORDER BY id DESC LIMIT ?;
+SELECT id, retired, survivor, pm_at, emr_at, state, message, pm_message, emr_message, noted_at
+FROM merge {where} ORDER BY id DESC LIMIT ?;
+
+-- name: open_merges
+SELECT count(*) AS found FROM merge WHERE state IN ('one_sided', 'conflict') AND noted_at < ?;
+
+-- name: unmerges
+SELECT id, merge, side, at, actor, reason FROM unmerge WHERE merge IN ({keys}) ORDER BY id;
 
 -- name: holds
 SELECT id, message, key, blocks, reason, since, peer FROM hold {where} ORDER BY id DESC LIMIT ?;
 
 -- name: hold
-SELECT id, message, key, blocks, reason, since, peer, closed_at, closed_how, closed_by, closed_reason, closed_by_message FROM hold WHERE id = ?;
+SELECT id, message, key, blocks, reason, since, peer, closed_at, closed_how, closed_by, closed_reason, closed_by_message,
+    redirected_authority || ':' || redirected_value AS redirected_to
+FROM hold WHERE id = ?;
 
 -- name: custody
-SELECT id, message, key, blocks, reason, since, peer, closed_at, closed_how, closed_by, closed_reason, closed_by_message FROM hold
+SELECT id, message, key, blocks, reason, since, peer, closed_at, closed_how, closed_by, closed_reason, closed_by_message,
+    redirected_authority || ':' || redirected_value AS redirected_to
+FROM hold
 WHERE message = ? ORDER BY id;
 
 -- name: drift
@@ -84,3 +95,9 @@ SELECT id, peer, name, code, first_message, last_message, first_at, last_at, mes
 
 -- name: audit
 SELECT id, at, actor, action, target, reason FROM audit {where} ORDER BY id DESC LIMIT ?;
+
+-- name: audit_links
+SELECT id, at, actor, action, target, reason, digest FROM audit WHERE id > ? ORDER BY id LIMIT ?;
+
+-- name: audit_head
+SELECT value FROM meta WHERE name = 'audit head';
