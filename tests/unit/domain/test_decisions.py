@@ -23,6 +23,7 @@ UNDER_ANOTHER_NAME = {
     "#42": "the reasons of a message that waits are joined, each under its own row",
     "#53": "says what is not done: nothing is optimised away, and a charge is #40",
     "#84b": "the row of the second judgement, whichever it is",
+    "#73": "is no message: a person takes a merge apart (engine.unmerging)",
     "#88": "says what is not done: these are never judged stale",
     "#92": "says what is not done: what is unknown is left as it came",
     "#94": "nothing is decided, nothing written, nothing answered",
