@@ -146,7 +146,7 @@ class Booking:
     """What one SIU says. status None: nothing said, or a code that is not known (`unknown_status`).
 
     resource_kinds: of which kinds (AIS, AIG, AIL, AIP) it says what there is, be it nothing any more. rebooks: its event makes
-    an appointment out of one that was over (S12, S13).
+    an appointment out of one that was over (S12, S13). by_event: the event itself says the status, whatever the code is.
     """
 
     filler: str
@@ -159,6 +159,7 @@ class Booking:
     resources: tuple[Resource, ...]
     resource_kinds: frozenset[str] = frozenset()
     rebooks: bool = False
+    by_event: bool = False
 
     @property
     def reference(self) -> str:
@@ -239,5 +240,7 @@ def _other_status(known: Appointment, said: Booking, owners_word: Status | None)
         return False
     if said.status == known.status:
         return False
+    if said.by_event:  # a cancellation is one, also when it still carries the code of the booking
+        return True
     # The owner's own code comes back: an echo, also where the other product's profile does not know it, or reads it otherwise.
     return said.status_raw != known.status_raw or not said.status_raw or owners_word not in (None, known.status)

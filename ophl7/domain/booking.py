@@ -39,6 +39,7 @@ def read_booking(message: Message, rules: ScheduleRules = GENERIC.schedule) -> B
         resources=resources,
         resource_kinds=kinds,
         rebooks=message.trigger in {"S12", "S13"},
+        by_event=event is not None,
     )
 
 

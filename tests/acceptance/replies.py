@@ -38,7 +38,8 @@ def read_reply(raw: bytes) -> Reply:
     """Raises AssertionError for what is no ACK. It may be written with other separators than ours: those of MSH are turned."""
     text = raw.decode()
     assert text[:3] == "MSH", raw
-    turned = str.maketrans(text[3:8], "|^~\\&")
+    marks = text[3:].partition("\r")[0].split(text[3], 2)[1]  # MSH-2 may be shorter than usual
+    turned = str.maketrans((text[3] + marks)[:5], "|^~\\&"[: 1 + len(marks[:4])])
     lines = [line.translate(turned).split("|") for line in text.split("\r") if line]
     header, msa = lines[0], lines[1]
     assert header[8].split("^")[0] == "ACK", raw

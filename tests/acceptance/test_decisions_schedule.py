@@ -402,3 +402,16 @@ async def test_row_35_an_unknown_status_keeps_its_raw_code_and_the_status_as_it_
     assert row is not None
     assert (row["status"], row["status_raw"], row["start"]) == ("booked", "XYZZY", "20260106093000")
     await practice.assert_relayed(sent, other(side))
+
+
+@pytest.mark.parametrize("trigger", ["S15", "S16", "S17", "S26"])
+@pytest.mark.parametrize("setup", [PM_OWNS, EMR_OWNS])
+async def test_row_26_an_ending_that_still_carries_the_code_of_the_booking_is_no_echo__any(
+    opened: Opening, setup: str, trigger: str
+) -> None:
+    practice = await booked(opened, setup)
+    side = other(practice.schedule)
+    reply = await practice.send(side, siu("X26", trigger, VISIT, BOTH, sender=side, version="2.5.1"))
+    assert_refused(reply, "AE", "S01", 207)
+    assert status_of(practice) == "booked"
+    practice.assert_kept_back(siu("X26", trigger, VISIT, BOTH, sender=side, version="2.5.1"))

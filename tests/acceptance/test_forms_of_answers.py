@@ -42,7 +42,7 @@ CASES = {
     "P01": Case("emr", lambda version: adt("X", "A28", STRANGER, sender="emr", version=version), "AE", 207, 204),
     "P02": Case(
         "emr", lambda version: adt("X", "A08", MOVED, sender="emr", version=version), "AE", 207, 207,
-        settings=(("FOREIGN_FIELDS", "reject"),),
+        "PID^1^11", settings=(("FOREIGN_FIELDS", "reject"),),
     ),
     "P03": Case("emr", lambda version: adt("X", "A29", sender="emr", version=version), "AE", 207, 207),
     "S01": Case("emr", lambda version: siu("X", "S15", sender="emr", version=version), "AE", 207, 207),
