@@ -176,7 +176,7 @@ def _snapshot(message: Message, name: str, lines: list[str]) -> Value:
     """The set as it is said; None when all its segments are empty but for their set ids."""
     if len(lines) == 1 and '""' in lines[0] and _is_cleared(message.all(name)[0]):
         return NULL
-    begin = 2 if name in _WITH_SET_ID else 1
+    begin = first_field(name)
     separator = message.delimiters.field
     said = [line for line in lines if any(field.strip("^~& ") for field in line.split(separator)[begin:])]
     if not said:
@@ -184,6 +184,11 @@ def _snapshot(message: Message, name: str, lines: list[str]) -> Value:
     if message.delimiters.standard:
         return "\r".join(lines)
     return "\r".join(segment.canonical_line for segment in message.all(name))
+
+
+def first_field(name: str) -> int:
+    """The number of the first field of a repeating segment that says anything."""
+    return 2 if name in _WITH_SET_ID else 1
 
 
 def _is_cleared(segment: Segment) -> bool:

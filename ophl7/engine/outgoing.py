@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ophl7.domain.changes import AddCharge, SetField
 from ophl7.domain.identifiers import Identifier, NamedPatient, Naming, identifier_from_cx, named_patient
-from ophl7.domain.patient import SNAPSHOT_SEGMENTS, Patient, Side
+from ophl7.domain.patient import SNAPSHOT_SEGMENTS, Patient, Side, first_field
 from ophl7.domain.policy import Policy
 from ophl7.domain.verdicts import Outcome
 from ophl7.engine.coding import beside
@@ -20,6 +20,7 @@ from ophl7.hl7v2.rewrite import SetField as WriteField
 from ophl7.hl7v2.segment import Segment
 
 _KEY_IDS = 3  # PID-3, the list of key ids
+DELETE = '""'
 
 
 def render(
@@ -37,13 +38,13 @@ def render(
     him. only: see domain.changes.Deliver. more: what the profiles change, where the rules leave it alone.
     Raises Unwritable for a value that the message's charset lacks.
     """
-    edits: list[Edit] = []
+    edits = _deletions(message, ruling, only)
     if any(not judged.applies for judged in ruling.judged):
         edits += _owners_values(message, ruling, only)
         edits += _without_known_charges(ruling)
     if patient is not None and address is not None:
         if only is not None:
-            edits += _as_known(message, patient, only, address)
+            edits = beside(edits, _as_known(message, patient, only, address))
         supplied, expected = address.supplied(ruling.match.named, patient), address.expected
         edits += _addressed(message, address.mapping, supplied, address.naming, address.receiver, address.policy, expected)
     edits = beside(edits, more) if more else edits
@@ -154,6 +155,26 @@ def _owners_values(message: Message, ruling: Ruling, only: Collection[str] | Non
         if change.current and segments:
             before = segments[0].index - 1
             edits += [InsertAfter(before, line) for line in change.current.split("\r")]
+    return edits
+
+
+def _deletions(message: Message, ruling: Ruling, only: Collection[str] | None) -> list[Edit]:
+    """A blank by which its sender's profile means delete leaves as the delete indicator: to others a blank says nothing (P5)."""
+    edits: list[Edit] = []
+    for judged in ruling.judged:
+        change = judged.change
+        if not isinstance(change, SetField) or isinstance(change.value, str) or not judged.applies:
+            continue
+        if only is not None and change.path not in only:
+            continue
+        name, _, number = change.path.partition("-")
+        segments = message.all(name)
+        if number:
+            fields = [(segment, int(number)) for segment in segments if '""' not in segment.canonical(int(number))]
+            edits += [WriteField(segment.index, field, DELETE) for segment, field in fields]
+        elif segments and '""' not in segments[0].canonical_line:
+            edits.append(WriteField(segments[0].index, first_field(name), DELETE))
+            edits += [DropSegment(segment.index) for segment in segments[1:]]
     return edits
 
 

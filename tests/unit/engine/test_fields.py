@@ -355,3 +355,27 @@ async def test_a_blank_has_nothing_to_delete_of_somebody_new() -> None:
     async with Desk(peers=peers(pm=fields(blank="delete"))) as desk:
         assert await desk.send("pm", adt("P1", ids=KNOWN, sex="", rest="|||")) == ["AA"]
         assert desk.journal("P1").state == "accepted"
+
+
+# -- what a blank that deletes is for the other side -------------------------------------------------------------------------
+
+
+async def test_a_blank_that_deletes_leaves_as_the_delete_indicator_for_to_others_a_blank_says_nothing() -> None:
+    async with Desk(peers=peers(pm=fields(blank="delete"))) as desk:
+        await desk.send("pm", adt("P1", ids=KNOWN, rest="|" + STREET + PHONE) + b"IN1|1|PLAN\r")
+        await desk.send("pm", adt("P2", "A08", ids=KNOWN, rest="|||^|" + PHONE) + b"IN1|1\rIN1|2\r")
+        said = left(desk)
+        assert segment(said, "PID")[11] == '""'
+        assert segment(said, "PID")[9:11] == ["", ""]  # there was nothing to delete
+        assert segment(said, "IN1") == ["IN1", "1", '""']
+
+
+@pytest.mark.parametrize("written", ["", "^", '""'])
+async def test_what_the_other_side_deletes_by_a_blank_the_owner_is_told_as_a_deletion(written: str) -> None:
+    async with Desk(peers=peers(pm=fields(takes={"PID-40"}), emr=fields(blank_deletes={"PID-40"}))) as desk:
+        await desk.send("pm", adt("P1", ids=KNOWN))
+        await desk.send("emr", adt("E1", "A08", ids=EMR_IDS, rest="|" * 32 + "555-0100"))
+        assert segment(left(desk), "PID")[40] == "555-0100"
+        await desk.send("emr", adt("E2", "A08", ids=EMR_IDS, rest="|" * 32 + written))
+        assert "PID-40" not in only_patient(desk).fields
+        assert segment(left(desk), "PID")[40] == '""'
