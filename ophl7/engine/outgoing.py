@@ -86,10 +86,14 @@ class Address:
     def supplied(self, said: NamedPatient, patient: Patient) -> Identifier | None:
         """The id by which the patients' owner knows him, when the other side named him without it (contract 4).
 
-        Nothing is supplied to what the owner says itself: by whichever id it names him, it leaves as it came.
+        Nothing is supplied to what the owner says itself: by whichever id it names him, it leaves as it came. An id of the
+        owner's that stands elsewhere by the sender's profile (`ours`) is not where the owner looks for it.
         """
         authority = self.policy.authority_of(self.policy.patient_authority)
-        if self.peer == self.policy.patient_authority or any(one.authority == authority for one in said.keys):
+        if self.peer == self.policy.patient_authority:
+            return None
+        elsewhere = bool(self.naming.ours) and self.receiver.expects == _KEY_IDS
+        if not elsewhere and any(one.authority == authority for one in said.keys):
             return None
         named = next((self.mapping[one.key] for one in said.keys if one.key in self.mapping), patient)
         types = self.policy.key_types(authority)
@@ -232,7 +236,8 @@ def _addressed(
     ids = _Ids(pid, _KEY_IDS, mapping, sender, policy.key_types)
     numbers = sorted({2, 4, *sender.keys, *sender.ours, receiver.expects} - {_KEY_IDS}) if mapping else ()
     others = [(number, _Ids(pid, number, mapping, sender, policy.key_types, receiver)) for number in numbers]
-    if supplied is not None:
+    there = bool(sender.ours) and supplied is not None and ids.has(supplied.authority, policy.key_types(supplied.authority))
+    if supplied is not None and not there:
         ids.put_first(supplied)
     for lost in (ids.lost, *(one.lost for _, one in others)):
         if lost is not None:  # he was named by an id that the survivor has none like: he is named by his own
@@ -270,6 +275,7 @@ class _Ids:
         leads = [mapping.get(one.key) if one is not None and (keys or one.type in sender.types) else None for one in read]
         # What is named anyway is not named twice: a retired id beside the survivor's own just leaves.
         self._named = {one.key for one, survivor in zip(read, leads, strict=True) if one is not None and survivor is None}
+        self._read = [one for one in read if one is not None]
         self.lost: Patient | None = None  # the survivor, where nothing in this list names him any more
         for identifier, survivor, text in zip(read, leads, canonical, strict=True):
             if identifier is None or survivor is None:
@@ -284,6 +290,10 @@ class _Ids:
                 self._kept.append("^".join([escape(own.value, STANDARD), *text.split("^")[1:]]))
         if self.lost is not None and not self._named.isdisjoint(one.key for one in self.lost.identifiers):
             self.lost = None
+
+    def has(self, authority: str, types: Collection[str]) -> bool:
+        """Whether a key id of this authority stands there."""
+        return any(one.authority == authority and one.type in types for one in self._read)
 
     def put_first(self, identifier: Identifier) -> None:
         """This id stands before the others, unless it is there already."""

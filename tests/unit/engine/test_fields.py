@@ -287,6 +287,22 @@ async def test_the_owners_own_messages_carry_the_receivers_id_too_where_it_expec
         assert desk.journal("E1").state == "ignored"
 
 
+@pytest.mark.parametrize("place", ["PID-2", "PID-4"])
+async def test_an_id_of_the_owners_that_the_sender_writes_elsewhere_is_supplied_where_the_owner_looks(place: str) -> None:
+    async with Desk(peers=peers(emr=places(ours=(place,)))) as desk:
+        await desk.send("pm", adt("P1"))
+        named = f"PID|1|{'7050' * (place == 'PID-2')}|{{}}|{'7050' * (place == 'PID-4')}|Rivers^Ada||20150412|F"
+        for number, (came, leaves) in enumerate(
+            [("C9", "7050^^^PM^MR~C9"), ("C9~7050^^^PM^MR", "C9~7050^^^PM^MR"), ("", "7050^^^PM^MR")]
+        ):
+            charge = dft(f"D{number}", ft1(f"T{number}")).replace(pid().encode(), named.format(came).encode())
+            assert await desk.send("emr", charge) == ["AA"]
+            row, body = desk.seen.fed[-1]
+            said = segment((body or charge).decode().split("\r"), "PID")
+            assert said[3] == leaves
+            assert said[int(place[-1])] == "7050"
+
+
 def segment_text(lines: list[str], name: str) -> str:
     return "|".join(segment(lines, name))
 
