@@ -163,7 +163,7 @@ def _owners_values(message: Message, ruling: Ruling, only: Collection[str] | Non
 
 
 def _deletions(message: Message, ruling: Ruling, only: Collection[str] | None) -> list[Edit]:
-    """A blank by which its sender's profile means delete leaves as the delete indicator: to others a blank says nothing (P5)."""
+    """A blank that means delete by its sender's profile leaves as the delete indicator: to others it says nothing (P5)."""
     edits: list[Edit] = []
     for judged in ruling.judged:
         change = judged.change

@@ -297,7 +297,7 @@ async def test_an_id_of_the_owners_that_the_sender_writes_elsewhere_is_supplied_
         ):
             charge = dft(f"D{number}", ft1(f"T{number}")).replace(pid().encode(), named.format(came).encode())
             assert await desk.send("emr", charge) == ["AA"]
-            row, body = desk.seen.fed[-1]
+            body = desk.seen.fed[-1][1]
             said = segment((body or charge).decode().split("\r"), "PID")
             assert said[3] == leaves
             assert said[int(place[-1])] == "7050"
