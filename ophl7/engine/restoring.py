@@ -11,7 +11,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from ophl7.domain.changes import SetField
-from ophl7.domain.patient import Patient, Side, same_field
+from ophl7.domain.coding import CodePlace, codes_in, recoded
+from ophl7.domain.patient import SNAPSHOT_SEGMENTS, Patient, Side, other_side, same_field
 from ophl7.domain.policy import Policy
 from ophl7.domain.verdicts import Outcome
 from ophl7.engine.coding import headed
@@ -24,7 +25,8 @@ from ophl7.hl7v2.charset import encode
 from ophl7.hl7v2.delimiters import STANDARD
 from ophl7.hl7v2.escapes import escape
 from ophl7.hl7v2.message import Message
-from ophl7.hl7v2.rewrite import rewrite
+from ophl7.hl7v2.rewrite import Edit, rewrite
+from ophl7.hl7v2.rewrite import SetField as WriteField
 
 # How often one field of a patient is restored within a day.
 MOST_A_DAY = 3
@@ -46,7 +48,11 @@ async def prepare_restoring(uow: UnitOfWork, ruling: Ruling, policy: Policy, pee
     if policy.peers[peer].profile.fields.drift != "restore" or patient is None or ruling.state != "accepted":
         return
     if any(_left_out(judged) for judged in ruling.judged):
-        await uow.fetch(Keys(restored={patient.id}))
+        owner = other_side(peer)
+        tables = policy.peers[owner].profile.maps
+        codes = codes_in(_as_kept(patient), tables) if tables else {}
+        maps = {(owner, table, code) for table, code in codes} - uow.state.maps.keys()
+        await uow.fetch(Keys(restored={patient.id}, maps=maps))
 
 
 def restore(uow: UnitOfWork, policy: Policy, peer: Side, message: Message, number: int, effects: Effects, at: float) -> None:
@@ -109,7 +115,7 @@ def _queue(
     try:
         body = correction(message, patient, due, control_id, datetime.fromtimestamp(at, policy.zone), policy, peer)
         made = Message.parse_lenient(body, message.encoding)
-        edits = headed(made, policy.peers[peer].profile.outbound)
+        edits = [*headed(made, policy.peers[peer].profile.outbound), *_in_its_codes(uow, policy, peer, made)]
         body = rewrite(made, control_id, edits) if edits else body
     except Unwritable:
         return False
@@ -117,6 +123,34 @@ def _queue(
     uow.rows.deliveries.append(row)
     effects.deliveries.append(row)
     return True
+
+
+def _as_kept(patient: Patient) -> Message:
+    """The patient's fields as a message, to look for codes in them."""
+    fields = {int(path.removeprefix("PID-")): value for path, value in patient.fields.items() if path.startswith("PID-")}
+    pid = "|".join(["PID", *(fields.get(number, "") for number in range(1, max(fields, default=1) + 1))])
+    lines = [line for name in SNAPSHOT_SEGMENTS for line in _lines(patient, name)]
+    return Message.parse_lenient("\r".join([f"MSH|{STANDARD.encoding_characters}", pid, *lines]).encode(), "utf-8")
+
+
+def _in_its_codes(uow: UnitOfWork, policy: Policy, peer: Side, made: Message) -> list[Edit]:
+    """What the other system keeps stands in the registry in its codes: they leave as `peer` calls them (#36)."""
+    owner = other_side(peer)
+    tables = policy.peers[owner].profile.maps
+    codes: list[tuple[CodePlace, str]] = []
+    for (table, code), places in (codes_in(made, tables) if tables else {}).items():
+        entered = uow.state.maps.get((owner, table, code))
+        to = entered if entered is not None else tables[table].codes.get(code)
+        if to is not None and to != code:
+            codes += [(place, to) for place in places if _is_kept_by(owner, made, place, policy)]
+    return [WriteField(segment, field, text) for (segment, field), text in recoded(made, codes).items()]
+
+
+def _is_kept_by(owner: Side, made: Message, place: CodePlace, policy: Policy) -> bool:
+    segment = made.at(place.segment)
+    if segment is None or (segment.name != "PID" and segment.name not in SNAPSHOT_SEGMENTS):
+        return False
+    return policy.field_owners.of(f"PID-{place.field}" if segment.name == "PID" else segment.name) == owner
 
 
 def correction(

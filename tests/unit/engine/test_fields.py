@@ -9,7 +9,7 @@ import pytest
 
 from ophl7.domain.patient import Patient
 from ophl7.domain.policy import PeerPolicy
-from ophl7.domain.profile import FieldRules, IdPlaces, Profile
+from ophl7.domain.profile import CodeTable, FieldRules, IdPlaces, Profile
 from ophl7.domain.provenance import origins_of
 from ophl7.hl7v2.rewrite import with_control_id
 from tests.unit.engine.desk import Desk, adt, dft, ft1, message, msh, pid, siu
@@ -200,6 +200,19 @@ async def test_a_segment_that_was_not_taken_is_answered_with_the_owners_whole_se
         lines = left(desk)
         assert [line.split("|")[0] for line in lines] == ["MSH", "EVN", "PID", "PV1", "IN1", "IN2", "IN1"]
         assert segment(lines, "MSH")[8] == "ADT^A08"
+
+
+async def test_a_restored_value_is_written_in_the_codes_of_whom_it_is_sent_to() -> None:
+    plans = CodeTable(("IN1-3",), {"P1": "E1"})
+    theirs = CodeTable(("AL1-3",), {"P1": "not for a field of the receiver's own"})
+    pm = Profile(maps={"plan": plans, "allergy": theirs})
+    async with Desk(peers=peers(pm=pm, emr=fields(drift="restore"))) as desk:
+        await desk.send("pm", adt("P1", ids=KNOWN) + b"IN1|1|X|P1^Blue\rIN1|2|X|P2\r")
+        await desk.send("emr", adt("E1", "A08", ids=EMR_IDS) + b"IN1|1|X|E9\rAL1|1||P1\r")
+        assert [line for line in left(desk) if line.startswith("IN1")] == ["IN1|1|X|E1^Blue", "IN1|2|X|P2"]
+        await desk.enter("P2", "E2", peer="pm", table="plan")
+        await desk.send("emr", adt("E2", "A08", ids=EMR_IDS) + b"IN1|1|X|E8\r")
+        assert [line for line in left(desk) if line.startswith("IN1")] == ["IN1|1|X|E1^Blue", "IN1|2|X|E2"]
 
 
 async def test_the_owner_too_is_answered_with_what_the_other_side_keeps_when_it_asks_for_it() -> None:
