@@ -39,6 +39,9 @@ from ophl7.kit import Context, Match, RegisteredHandler, RegisteredRule, Segment
 # Why a message is ignored of which nothing is taken and nobody needs to hear (#5, #37, #48).
 CHANGES_NOTHING = "it changes nothing"
 
+# Why a replay leaves a copy out, and the charges in it.
+COPIED = "a copy of this message was made before"
+
 
 # Somebody has a handful of ids. A message that names him by thousands waits under the first: a hold each would bury the others.
 MOST_NAMES = 16
@@ -77,9 +80,9 @@ class Judge:
             ruling.note(hold("#95", f"handler:{failure.name}", reason, blocks=scope))
         for verdict in context.set_aside:
             ruling.note(verdict)
-        _settle_charges(ruling)
         if arrival.spared:
             _spare(ruling, arrival.spared)
+        _settle_charges(ruling)
         _settle_copies(ruling)
         _settle_progress(ruling)
         await self._by_codes(uow, arrival, message, context, ruling)
@@ -286,11 +289,23 @@ def _settle_charges(ruling: Ruling) -> None:
 
 
 def _spare(ruling: Ruling, sides: Sequence[Side]) -> None:
-    """A copy that an earlier run of a replayed message made is not made again."""
+    """A copy that an earlier run of a replayed message made is not made again, and its charges stay what they became there.
+
+    They would stand in the ledger without a copy that carries them, and as what the next correction takes back (#49).
+    """
+    spared = False
     for judged in ruling.judged:
-        if judged.applies and isinstance(judged.change, Deliver) and judged.change.to in sides:
-            judged.verdict = strip("", "a copy of this message was made before", code="")
-            judged.applies = False
+        if isinstance(judged.change, Deliver) and judged.change.to in sides:
+            spared = True
+            if judged.applies:
+                judged.verdict = strip("", COPIED, code="")
+                judged.applies = False
+    for judged in ruling.judged if spared else ():
+        if isinstance(judged.change, AddCharge) and not ruling.refusals:
+            for verdict in judged.said:
+                if verdict.condition is not None:
+                    ruling.conditions.pop(verdict.condition.key, None)
+            judged.verdict, judged.applies, judged.said = strip("#48", COPIED, code=""), False, ()
 
 
 def _settle_copies(ruling: Ruling) -> None:
