@@ -1,7 +1,8 @@
 """What billing has to roll up yet: charges that the PM has accepted, less what was credited (decisions 5).
 
 A credit (FT1-6 CD) names the charge that it takes back by its FT1-2. Its amount counts as taken off whether it was sent with a
-minus or without; one without an amount takes back the whole charge.
+minus or without; one without an amount takes back the whole charge. Payments and adjustments (#52) are nothing to bill: one may
+bear the number of the charge that it pays, and is neither replaced nor credited with it.
 """
 
 from __future__ import annotations
@@ -76,6 +77,8 @@ def current(charges: Iterable[AcceptedCharge], *, corrected: bool = False) -> li
     known: dict[tuple[int, str], list[Item]] = {}
     rolled: dict[tuple[int, str], AcceptedCharge] = {}
     for charge in charges:
+        if charge.verb == "payment":
+            continue
         place = (charge.lane, charge.transaction_id)
         if charge.roll_up is not None:
             if charge.transaction_id:

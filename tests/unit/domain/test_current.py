@@ -81,3 +81,10 @@ def test_a_correction_takes_the_place_of_its_charge_where_the_pm_takes_it_so_and
     assert [(item.charge.id, item.net) for item in visit.items] == [(2, Decimal(80))]
     (visit,) = current([charge, accepted(3, "70", verb="update")])
     assert [item.charge.id for item in visit.items] == [3]
+
+
+def test_row_52_a_payment_under_a_charges_number_is_nothing_to_bill_and_no_credit_or_correction_takes_it_back() -> None:
+    paid = accepted(2, "20", "PY", verb="payment")
+    assert left(paid) == []
+    assert left(accepted(1), paid) == [(1, "100")]
+    assert left(accepted(1), paid, accepted(3, "100", "CD")) == []
