@@ -76,6 +76,7 @@ def current(charges: Iterable[AcceptedCharge], *, corrected: bool = False) -> li
     visits: dict[tuple[int, str], Visit] = {}
     known: dict[tuple[int, str], list[Item]] = {}
     rolled: dict[tuple[int, str], AcceptedCharge] = {}
+    in_place_of: dict[tuple[int, str], AcceptedCharge] = {}  # what a claim has, and the PM took back for a correction
     for charge in charges:
         if charge.verb == "payment":
             continue
@@ -88,8 +89,13 @@ def current(charges: Iterable[AcceptedCharge], *, corrected: bool = False) -> li
         item = Item(charge, amount_of(charge.amount))
         earlier = known.setdefault(place, []) if charge.transaction_id else []
         if charge.verb == "void" and _takes_back(item, earlier, visits):
-            continue
-        if earlier and (charge.verb == "update" or (corrected and charge.verb == "new")):
+            billed = in_place_of.pop(place, None) if not earlier else None
+            if billed is None:
+                continue
+            item.net = amount_of(billed.amount)  # nothing is left of the correction either: the claim is what it takes back
+        if charge.transaction_id and (charge.verb == "update" or (corrected and charge.verb == "new")):
+            if place in rolled and rolled[place].verb != "void" and all(one.charge.verb != "void" for one in earlier):
+                in_place_of[place] = rolled[place]
             for replaced in [one for one in earlier if one.charge.verb != "void"]:
                 earlier.remove(replaced)
                 visits[replaced.charge.lane, replaced.charge.visit].items.remove(replaced)
