@@ -77,9 +77,7 @@ def current(charges: Iterable[AcceptedCharge], *, corrected: bool = False) -> li
     known: dict[tuple[int, str], list[Item]] = {}
     rolled: dict[tuple[int, str], AcceptedCharge] = {}
     in_place_of: dict[tuple[int, str], AcceptedCharge] = {}  # what a claim has, and the PM took back for a correction
-    for charge in charges:
-        if charge.verb == "payment":
-            continue
+    for charge in (one for one in charges if one.verb != "payment"):
         place = (charge.lane, charge.transaction_id)
         if charge.roll_up is not None:
             if charge.transaction_id:
@@ -94,13 +92,10 @@ def current(charges: Iterable[AcceptedCharge], *, corrected: bool = False) -> li
                 continue
             item.net = amount_of(billed.amount)  # nothing is left of the correction either: the claim is what it takes back
         if charge.transaction_id and (charge.verb == "update" or (corrected and charge.verb == "new")):
-            if place in rolled and rolled[place].verb != "void" and all(one.charge.verb != "void" for one in earlier):
-                in_place_of[place] = rolled[place]
-            for replaced in [one for one in earlier if one.charge.verb != "void"]:
-                earlier.remove(replaced)
-                visits[replaced.charge.lane, replaced.charge.visit].items.remove(replaced)
-        if charge.transaction_id:
-            item.corrects = rolled.get(place)
+            claimed = _give_way(earlier, visits, rolled.get(place))
+            if claimed is not None:
+                in_place_of[place] = claimed
+        item.corrects = rolled.get(place)  # without an FT1-2 nothing stands there
         if charge.verb == "void" and item.net is not None:
             item.net = -abs(item.net)
         earlier.append(item)
@@ -109,6 +104,17 @@ def current(charges: Iterable[AcceptedCharge], *, corrected: bool = False) -> li
         for item in visit.items:
             visit.sum.add(item.net)
     return [visit for visit in visits.values() if visit.items]
+
+
+def _give_way(
+    earlier: list[Item], visits: dict[tuple[int, str], Visit], claimed: AcceptedCharge | None
+) -> AcceptedCharge | None:
+    """Removes what a correction takes the place of. `claimed` comes back if it is the claim's charge that is corrected."""
+    credited = any(one.charge.verb == "void" for one in earlier)
+    for replaced in [one for one in earlier if one.charge.verb != "void"]:
+        earlier.remove(replaced)
+        visits[replaced.charge.lane, replaced.charge.visit].items.remove(replaced)
+    return claimed if claimed is not None and claimed.verb != "void" and not credited else None
 
 
 def _takes_back(credit: Item, earlier: list[Item], visits: dict[tuple[int, str], Visit]) -> bool:
