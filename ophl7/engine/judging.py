@@ -28,7 +28,7 @@ from ophl7.engine.coding import translations
 from ophl7.engine.header import judge_header, unknown_event
 from ophl7.engine.matching import match
 from ophl7.engine.router import Router
-from ophl7.engine.ruling import Ruling
+from ophl7.engine.ruling import Judged, Ruling
 from ophl7.engine.runner import Runner
 from ophl7.engine.timing import Clocks, judge_time
 from ophl7.engine.unit_of_work import UnitOfWork
@@ -86,6 +86,7 @@ class Judge:
         _settle_copies(ruling)
         _settle_progress(ruling)
         await self._by_codes(uow, arrival, message, context, ruling)
+        _keep_corrections_in_order(ruling)
         _wait_for_any_id(ruling)
         judge_time(uow, arrival, message, ruling, self._policy, self.clocks)
         if not ruling.refusals and ruling.stale is None:
@@ -286,6 +287,28 @@ def _settle_charges(ruling: Ruling) -> None:
         copies = [judged for judged in ruling.judged if isinstance(judged.change, Deliver)]
         ruling.judged = [judged for judged in ruling.judged if judged not in copies]
         ruling.warnings = [said for said in ruling.warnings if all(said is not one for judged in copies for one in judged.said)]
+
+
+def _keep_corrections_in_order(ruling: Ruling) -> None:
+    """What corrects or credits a sent charge and waits for a code or a date keeps the later charges of its lane behind it.
+
+    A later correction of the same charge would overtake it, and be taken back by the older one at the release (decisions 11).
+    """
+    patient = ruling.match.patient
+    if patient is None or not any(map(_takes_back, ruling.judged)):
+        return
+    for key, condition in ruling.conditions.items():
+        if not condition.blocks:
+            ruling.conditions[key] = replace(condition, blocks=f"charges:{patient.lane}")
+
+
+def _takes_back(judged: Judged) -> bool:
+    """Whether it would correct or credit a charge that was sent, but for its service date (#54)."""
+    change = judged.change
+    if not isinstance(change, AddCharge) or change.known is None or change.known.state != "sent":
+        return False
+    goes = judged.applies or (bool(judged.said) and all(said.row == "#54" for said in judged.said))
+    return goes and (bool(change.correction) or change.line.verb in {"void", "update"})
 
 
 def _spare(ruling: Ruling, sides: Sequence[Side]) -> None:
