@@ -1,7 +1,8 @@
 """What billing has to roll up yet: charges that the PM has accepted, less what was credited (decisions 5).
 
 A credit (FT1-6 CD) names the charge that it takes back by its FT1-2. Its amount counts as taken off whether it was sent with a
-minus or without; one without an amount takes back the whole charge.
+minus or without; one without an amount takes back the whole charge. Payments and adjustments (#52) are nothing to bill: one may
+bear the number of the charge that it pays, and is neither replaced nor credited with it.
 """
 
 from __future__ import annotations
@@ -75,7 +76,8 @@ def current(charges: Iterable[AcceptedCharge], *, corrected: bool = False) -> li
     visits: dict[tuple[int, str], Visit] = {}
     known: dict[tuple[int, str], list[Item]] = {}
     rolled: dict[tuple[int, str], AcceptedCharge] = {}
-    for charge in charges:
+    in_place_of: dict[tuple[int, str], AcceptedCharge] = {}  # what a claim has, and the PM took back for a correction
+    for charge in (one for one in charges if one.verb != "payment"):
         place = (charge.lane, charge.transaction_id)
         if charge.roll_up is not None:
             if charge.transaction_id:
@@ -85,13 +87,15 @@ def current(charges: Iterable[AcceptedCharge], *, corrected: bool = False) -> li
         item = Item(charge, amount_of(charge.amount))
         earlier = known.setdefault(place, []) if charge.transaction_id else []
         if charge.verb == "void" and _takes_back(item, earlier, visits):
-            continue
-        if earlier and (charge.verb == "update" or (corrected and charge.verb == "new")):
-            for replaced in [one for one in earlier if one.charge.verb != "void"]:
-                earlier.remove(replaced)
-                visits[replaced.charge.lane, replaced.charge.visit].items.remove(replaced)
-        if charge.transaction_id:
-            item.corrects = rolled.get(place)
+            billed = in_place_of.pop(place, None) if not earlier else None
+            if billed is None:
+                continue
+            item.net = amount_of(billed.amount)  # nothing is left of the correction either: the claim is what it takes back
+        if charge.transaction_id and (charge.verb == "update" or (corrected and charge.verb == "new")):
+            claimed = _give_way(earlier, visits, rolled.get(place))
+            if claimed is not None:
+                in_place_of[place] = claimed
+        item.corrects = rolled.get(place)  # without an FT1-2 nothing stands there
         if charge.verb == "void" and item.net is not None:
             item.net = -abs(item.net)
         earlier.append(item)
@@ -100,6 +104,17 @@ def current(charges: Iterable[AcceptedCharge], *, corrected: bool = False) -> li
         for item in visit.items:
             visit.sum.add(item.net)
     return [visit for visit in visits.values() if visit.items]
+
+
+def _give_way(
+    earlier: list[Item], visits: dict[tuple[int, str], Visit], claimed: AcceptedCharge | None
+) -> AcceptedCharge | None:
+    """Removes what a correction takes the place of. `claimed` comes back if it is the claim's charge that is corrected."""
+    credited = any(one.charge.verb == "void" for one in earlier)
+    for replaced in [one for one in earlier if one.charge.verb != "void"]:
+        earlier.remove(replaced)
+        visits[replaced.charge.lane, replaced.charge.visit].items.remove(replaced)
+    return claimed if claimed is not None and claimed.verb != "void" and not credited else None
 
 
 def _takes_back(credit: Item, earlier: list[Item], visits: dict[tuple[int, str], Visit]) -> bool:

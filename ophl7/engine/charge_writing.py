@@ -5,7 +5,7 @@ Nothing of it touches a charge that the PM takes as it came (contract 4).
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from decimal import Decimal
 
 from ophl7.domain.changes import AddCharge
@@ -24,8 +24,11 @@ _ID, _TYPE, _UNITS, _AMOUNT, _DRUG = 2, 6, 10, 11, 29
 _WITH_DRUG_CODE = (2, 5)
 
 
-def charge_edits(message: Message, ruling: Ruling, policy: Policy, to: Side) -> list[Edit]:
-    """What of the charges that leave is written otherwise for this receiver; [] for nearly all."""
+def charge_edits(message: Message, ruling: Ruling, policy: Policy, to: Side, codes: Iterable[Edit] = ()) -> list[Edit]:
+    """What of the charges that leave is written otherwise for this receiver; [] for nearly all.
+
+    codes: the fields in which the receiver's codes are written (#46); a drug code moves as the receiver calls it.
+    """
     if message.type != "DFT":
         return []
     profile = policy.peers[to].profile
@@ -42,7 +45,7 @@ def charge_edits(message: Message, ruling: Ruling, policy: Policy, to: Side) -> 
         if change.line.supplied:
             edits.append(SetField(ft1.index, _ID, change.line.transaction_id))
         if moves:
-            edits += _drug_code(ft1, profile.charges.drug_code)
+            edits += _drug_code(ft1, profile.charges.drug_code, _as_called(ft1, _DRUG, codes))
     return edits
 
 
@@ -98,10 +101,15 @@ def _verb(change: AddCharge, ft1: Segment, rules: ChargeRules) -> list[Edit]:
     return []
 
 
-def _drug_code(ft1: Segment, place: str) -> list[Edit]:
+def _as_called(ft1: Segment, number: int, codes: Iterable[Edit]) -> str:
+    """The field as it came, or with the receiver's codes in it."""
+    written = (one.text for one in codes if isinstance(one, SetField) and (one.segment_index, one.field) == (ft1.index, number))
+    return next(written, ft1.canonical(number))
+
+
+def _drug_code(ft1: Segment, place: str, code: str) -> list[Edit]:
     """The NDC moves to the agreed field, unless something else stands there: that is not ours to remove."""
     target = int(place.removeprefix("FT1-"))
-    code = ft1.canonical(_DRUG)
     if not code or target == _DRUG or ft1.field(target):
         return []
     return [SetField(ft1.index, target, code), SetField(ft1.index, _DRUG, "")]

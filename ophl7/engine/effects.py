@@ -331,10 +331,10 @@ class Effects:
         control_id = self._uow.ids.control_id("D", number)
         about = patient if patient is not None else self._survivor(ruling)
         lane = about.lane if about is not None else self._block_lane(ruling)
-        written = charge_edits(self._message, ruling, self._policy, change.to)
         more = headed(self._message, self._policy.peers[change.to].profile.outbound)
         if change.to != self._peer:
             more += coded(self._message, ruling)
+        written = charge_edits(self._message, ruling, self._policy, change.to, more)
         written = beside(written, more) if more else written
         body = render(self._message, control_id, ruling, patient, self._address(change.to, patient), change.only, written)
         if body is None and self._renamed:

@@ -28,7 +28,7 @@ from ophl7.engine.coding import translations
 from ophl7.engine.header import judge_header, unknown_event
 from ophl7.engine.matching import match
 from ophl7.engine.router import Router
-from ophl7.engine.ruling import Ruling
+from ophl7.engine.ruling import Judged, Ruling
 from ophl7.engine.runner import Runner
 from ophl7.engine.timing import Clocks, judge_time
 from ophl7.engine.unit_of_work import UnitOfWork
@@ -38,6 +38,9 @@ from ophl7.kit import Context, Match, RegisteredHandler, RegisteredRule, Segment
 
 # Why a message is ignored of which nothing is taken and nobody needs to hear (#5, #37, #48).
 CHANGES_NOTHING = "it changes nothing"
+
+# Why a replay leaves a copy out, and the charges in it.
+COPIED = "a copy of this message was made before"
 
 
 # Somebody has a handful of ids. A message that names him by thousands waits under the first: a hold each would bury the others.
@@ -77,12 +80,13 @@ class Judge:
             ruling.note(hold("#95", f"handler:{failure.name}", reason, blocks=scope))
         for verdict in context.set_aside:
             ruling.note(verdict)
-        _settle_charges(ruling)
         if arrival.spared:
             _spare(ruling, arrival.spared)
+        _settle_charges(ruling)
         _settle_copies(ruling)
         _settle_progress(ruling)
         await self._by_codes(uow, arrival, message, context, ruling)
+        _keep_corrections_in_order(ruling)
         _wait_for_any_id(ruling)
         judge_time(uow, arrival, message, ruling, self._policy, self.clocks)
         if not ruling.refusals and ruling.stale is None:
@@ -285,12 +289,46 @@ def _settle_charges(ruling: Ruling) -> None:
         ruling.warnings = [said for said in ruling.warnings if all(said is not one for judged in copies for one in judged.said)]
 
 
+def _keep_corrections_in_order(ruling: Ruling) -> None:
+    """What corrects or credits a sent charge and waits for a code or a date keeps the later charges of its lane behind it.
+
+    A later correction of the same charge would overtake it, and be taken back by the older one at the release (decisions 11).
+    """
+    patient = ruling.match.patient
+    if patient is None or not any(map(_takes_back, ruling.judged)):
+        return
+    for key, condition in ruling.conditions.items():
+        if not condition.blocks:
+            ruling.conditions[key] = replace(condition, blocks=f"charges:{patient.lane}")
+
+
+def _takes_back(judged: Judged) -> bool:
+    """Whether it would correct or credit a charge that was sent, but for its service date (#54)."""
+    change = judged.change
+    if not isinstance(change, AddCharge) or change.known is None or change.known.state != "sent":
+        return False
+    goes = judged.applies or (bool(judged.said) and all(said.row == "#54" for said in judged.said))
+    return goes and (bool(change.correction) or change.line.verb in {"void", "update"})
+
+
 def _spare(ruling: Ruling, sides: Sequence[Side]) -> None:
-    """A copy that an earlier run of a replayed message made is not made again."""
+    """A copy that an earlier run of a replayed message made is not made again, and its charges stay what they became there.
+
+    They would stand in the ledger without a copy that carries them, and as what the next correction takes back (#49).
+    """
+    spared = False
     for judged in ruling.judged:
-        if judged.applies and isinstance(judged.change, Deliver) and judged.change.to in sides:
-            judged.verdict = strip("", "a copy of this message was made before", code="")
-            judged.applies = False
+        if isinstance(judged.change, Deliver) and judged.change.to in sides:
+            spared = True
+            if judged.applies:
+                judged.verdict = strip("", COPIED, code="")
+                judged.applies = False
+    for judged in ruling.judged if spared else ():
+        if isinstance(judged.change, AddCharge) and not ruling.refusals:
+            for verdict in judged.said:
+                if verdict.condition is not None:
+                    ruling.conditions.pop(verdict.condition.key, None)
+            judged.verdict, judged.applies, judged.said = strip("#48", COPIED, code=""), False, ()
 
 
 def _settle_copies(ruling: Ruling) -> None:

@@ -258,6 +258,15 @@ async def test_a_drug_code_leaves_as_it_came_without_a_place_for_it_or_where_som
     assert len(charges_sent(practice)) == 1
 
 
+async def test_row_46_a_drug_code_moves_as_the_pm_calls_it__any(opened: Opening, tmp_path: Path) -> None:
+    table = '[maps.drug]\nfields = ["FT1-29"]\ncodes = { "49281-0286-10" = "DTAP" }'
+    settings = profile(tmp_path, "pm", 'drug_code = "FT1-13"') | profile(tmp_path, "emr", "", table)
+    practice = await registered(opened, PM_OWNS, **settings)
+    await practice.accepted("emr", with_field(dft("C1"), 29, "49281-0286-10^DTAP^NDC"))
+    await practice.quiet()
+    assert lines_sent(practice, 13, 29) == [("DTAP^DTAP^NDC", "")]
+
+
 async def test_a_corrected_charge_is_voided_with_its_drug_code_where_the_pm_got_it__any(
     opened: Opening, tmp_path: Path
 ) -> None:

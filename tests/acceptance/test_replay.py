@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tests.acceptance.asking import REASON, get, post, replay
+from tests.acceptance.billing import lines_sent, profile, registered
 from tests.acceptance.messages import FEE, RUTH, VISIT, Fee, adt, dft, merged, message, siu
 from tests.acceptance.practice import SETUPS, Opening, Practice, other, owner_of_patients
 
@@ -197,3 +199,31 @@ async def test_a_weak_sender_s_last_message_is_still_the_last_that_came(opened: 
     await post(practice, "/messages/2/replay", reason=REASON)
     await line.send(there)
     assert practice.rows("SELECT state FROM journal ORDER BY id DESC LIMIT 1")[0]["state"] == "accepted"
+
+
+@pytest.mark.parametrize("setup", SETUPS)
+async def test_row_49_a_replay_of_a_corrected_charge_takes_nothing_back_and_counts_once(
+    opened: Opening, setup: str, tmp_path: Path
+) -> None:
+    practice = await registered(opened, setup, **profile(tmp_path, "pm", 'corrections = "replace"'))
+    await practice.accepted("emr", dft("C1"), dft("C2", [replace(FEE, amount="150.00")]))
+    done = (await replay(practice, "C1")).json()
+    assert (done["state"], done["deliveries"], done["waits_for"]) == ("ignored", [], [])
+    await practice.accepted("emr", dft("C3", [replace(FEE, amount="160.00")]))  # takes back what the PM has: C2
+    await practice.quiet()
+    assert [(kind, amount) for kind, amount in lines_sent(practice, 6, 11)] == [
+        ("CG", "125.00"), ("CD", "125.00"), ("CG", "150.00"), ("CD", "150.00"), ("CG", "160.00"),
+    ]  # fmt: skip
+    report = (await get(practice, "/reconciliation")).json()
+    assert (report["adds_up"], report["received"]["count"], report["accepted"]["count"]) == (True, 3, 3)
+
+
+async def test_row_57_a_replay_of_charges_without_numbers_asks_nobody_whether_they_were_done_twice(opened: Opening) -> None:
+    practice = await registered(opened, SETUPS[0])
+    await practice.accepted("emr", dft("C1", [Fee("")]))
+    done = (await replay(practice, "C1")).json()
+    assert (done["state"], done["waits_for"]) == ("ignored", [])
+    again = (await replay(practice, "C1", resend=True)).json()
+    assert (again["state"], again["waits_for"]) == ("held", ["repeat:3"])
+    report = (await get(practice, "/reconciliation")).json()
+    assert (report["adds_up"], report["received"]["count"]) == (True, 2)

@@ -81,3 +81,26 @@ def test_a_correction_takes_the_place_of_its_charge_where_the_pm_takes_it_so_and
     assert [(item.charge.id, item.net) for item in visit.items] == [(2, Decimal(80))]
     (visit,) = current([charge, accepted(3, "70", verb="update")])
     assert [item.charge.id for item in visit.items] == [3]
+
+
+def test_row_52_a_payment_under_a_charges_number_is_nothing_to_bill_and_no_credit_or_correction_takes_it_back() -> None:
+    paid = accepted(2, "20", "PY", verb="payment")
+    assert left(paid) == []
+    assert left(accepted(1), paid) == [(1, "100")]
+    assert left(accepted(1), paid, accepted(3, "100", "CD")) == []
+
+
+@pytest.mark.parametrize("verb", ["update", "new"])
+def test_row_50_a_credit_of_the_correction_of_a_charge_in_a_claim_takes_the_claims_amount_back(verb: str) -> None:
+    rolled, correction = accepted(1, roll_up=9, claim="C-9"), accepted(2, "150", verb=verb)
+    visits = current([rolled, correction, accepted(3, "150", "CD")], corrected=True)
+    ((found,),) = [visit.items for visit in visits]
+    assert (found.charge.id, found.net, found.corrects) == (3, Decimal(-100), rolled)
+    ((part,),) = [visit.items for visit in current([rolled, correction, accepted(3, "50", "CD")], corrected=True)]
+    assert (part.charge.id, part.net, part.corrects) == (2, Decimal(100), rolled)
+
+
+def test_row_50_a_claim_that_a_credit_has_taken_back_is_not_taken_back_once_more() -> None:
+    charges = [accepted(1, roll_up=9), accepted(2, "100", "CD"), accepted(3, "80"), accepted(4, "80", "CD")]
+    found = [item for visit in current(charges, corrected=True) for item in visit.items]
+    assert [(one.charge.id, one.net) for one in found] == [(2, Decimal(-100))]
