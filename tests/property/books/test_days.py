@@ -124,12 +124,22 @@ class Day:
     async def known(self, me: str, amounts: list[str], outcome: str) -> None:
         await self.sent(me, amounts, outcome)
         assert await self.desk.send("emr", dft(f"E{self.number}", *self.lines(amounts), ids=me)) == ["AA"]
+        await self.again(amounts, outcome, "")
+
+    async def again(self, amounts: list[str], before: str, outcome: str, more: tuple[str, ...] = ()) -> None:
+        """The same charges in another message: what a person closed may come again, what he skipped is his to decide (#48)."""
+        if before == "skipped":
+            self.tally.add("held", [*amounts, *more])
+        elif before == "rejected":
+            await self.settle([*amounts, *more], outcome, f"E{self.number}")
+        elif more:
+            await self.settle([*more], outcome, f"E{self.number}")
 
     async def partly(self, me: str, amounts: list[str], outcome: str) -> None:
         await self.sent(me, amounts, outcome)
         more = self.lines(["7.25"], begin=len(amounts))
         assert await self.desk.send("emr", dft(f"E{self.number}", *self.lines(amounts), *more, ids=me)) == ["AA"]
-        await self.settle(["7.25"], outcome, f"E{self.number}")
+        await self.again(amounts, outcome, outcome, ("7.25",))
 
     async def refused(self, me: str, amounts: list[str], times: int) -> None:
         wrong = dft(f"D{self.number}", *self.lines([*amounts, "none"]), ids=me)
