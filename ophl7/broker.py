@@ -51,7 +51,7 @@ from ophl7.observe.logs import Log
 from ophl7.observe.metrics import CONTENT_TYPE, Metrics
 from ophl7.observe.telling import EngineTeller, LinkTeller, ListenerTeller
 from ophl7.orders import Orders
-from ophl7.overdue import OverdueMerges
+from ophl7.overdue import Overdue
 from ophl7.practice import policy_from
 from ophl7.settings import Settings
 from ophl7.store.reader import SqliteReader
@@ -264,7 +264,7 @@ class Broker:
             version=__version__,
             books=books_of(self.engine, SqliteBooks(reader), self.policy, self.clock),
         )
-        self._own(OverdueMerges(reader, self.clock, self.alarms).run(), "watch over merges")
+        self._own(Overdue(reader, self.clock, self.alarms).run(), "watch over what waits")
         server = HttpServer(make_app(face), settings.http_listen.host, settings.http_listen.port)
         self._stack.push_async_callback(server.stop)
         await server.start()

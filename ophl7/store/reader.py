@@ -183,6 +183,11 @@ class SqliteReader:
         (row,) = await self._read(self._sql["open_merges"], (noted_before,))
         return int(row["found"])
 
+    async def held_messages(self, kind: str, since_before: float) -> int:
+        """How many messages of this type have been in custody since before then."""
+        (row,) = await self._read(self._sql["held_messages"], (since_before, f"{kind}^%"))
+        return int(row["found"])
+
     async def unmerges(self, merges: Collection[int]) -> Sequence[Row]:
         """Who took these merges apart, oldest first."""
         sql = self._sql["unmerges"].replace("{keys}", _places(len(merges)))

@@ -63,6 +63,11 @@ FROM merge {where} ORDER BY id DESC LIMIT ?;
 -- name: open_merges
 SELECT count(*) AS found FROM merge WHERE state IN ('one_sided', 'conflict') AND noted_at < ?;
 
+-- name: held_messages
+-- By the index of what is open: its size is that of the custody, not of the history.
+SELECT count(DISTINCT h.message) AS found FROM hold h INDEXED BY hold_open_message CROSS JOIN journal j ON j.id = h.message
+WHERE h.closed_at IS NULL AND h.since < ? AND j.event LIKE ?;
+
 -- name: unmerges
 SELECT id, merge, side, at, actor, reason FROM unmerge WHERE merge IN ({keys}) ORDER BY id;
 
