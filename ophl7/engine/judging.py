@@ -298,7 +298,7 @@ def _keep_corrections_in_order(ruling: Ruling) -> None:
     if patient is None or not any(map(_takes_back, ruling.judged)):
         return
     for key, condition in ruling.conditions.items():
-        if not condition.blocks:
+        if condition.kind in {"mapping", "date"} and not condition.blocks:
             ruling.conditions[key] = replace(condition, blocks=f"charges:{patient.lane}")
 
 
