@@ -25,6 +25,9 @@ from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.errors import Unreadable
 from ophl7.hl7v2.message import Message
 
+# Messages in custody to be judged again, each with the message that has met its condition; None: a person has.
+Further = dict[int, int | None]
+
 _JSON = json.JSONEncoder(separators=(",", ":"))
 
 
@@ -71,10 +74,7 @@ class Custody:
 
     async def release(self, uow: UnitOfWork, cleared: Sequence[str], at: float) -> int:
         """Judges again what waited for these conditions, oldest first. Returns how many messages left custody."""
-        unread = {key for key in cleared if not uow.has_read_holds_of(key)}
-        if unread:  # of ids that the message did not name: the same patient's others, or a merged chart's
-            await uow.fetch(Keys(waiting=unread))
-        return await self.judge_again(uow, [row for key in cleared for row in uow.waiting_for(key)], at)
+        return await self.judge_again(uow, await _waiting_for(uow, cleared), at)
 
     @staticmethod
     async def behind(uow: UnitOfWork, ended: Sequence[HoldRow]) -> list[HoldRow]:
@@ -98,20 +98,34 @@ class Custody:
         readable = await self._read(uow, [number], at)
         if number not in readable:
             return None, 0
-        return await self._judge_again(uow, number, *readable[number], at, act)
+        ruling, further = await self._judge_again(uow, number, *readable[number], at, act)
+        return ruling, await self._work_off(uow, further, at)
 
     async def judge_again(self, uow: UnitOfWork, waiting: Sequence[HoldRow], at: float) -> int:
         """Judges the messages of these holds again, oldest first. Returns how many messages left custody."""
-        missing = {row.message for row in waiting if row.message not in uow.state.held}
-        if missing:
-            await uow.fetch(Keys(held=missing))
-        numbers = sorted({row.message for row in waiting})  # journal ids ascend as messages came
-        readable = await self._read(uow, numbers, at)
-        released = 0
-        for number in numbers:
-            if number in readable and uow.holds_of(number):  # what this release released in its turn has left already
-                ruling, others = await self._judge_again(uow, number, *readable[number], at)
-                released += others + (ruling.state != "held")
+        return await self._work_off(uow, {row.message: uow.cause for row in waiting}, at)
+
+    async def _work_off(self, uow: UnitOfWork, todo: Further, at: float) -> int:
+        """Oldest first, and what one of them releases in its turn takes its place among them: nobody overtakes an older one.
+
+        todo: journal ids, which ascend as messages came; each with the message that has met its condition.
+        """
+        before, released = uow.cause, 0
+        readable: dict[int, tuple[Arrival, Message]] = {}
+        while todo:
+            fresh = sorted(todo.keys() - readable.keys())
+            missing = set(fresh) - uow.state.held.keys()
+            if missing:
+                await uow.fetch(Keys(held=missing))
+            readable |= await self._read(uow, fresh, at) if fresh else {}
+            number = min(todo)
+            uow.cause = todo.pop(number)
+            if number not in readable or not uow.holds_of(number):
+                continue
+            ruling, further = await self._judge_again(uow, number, *readable[number], at)
+            released += ruling.state != "held"
+            todo = further | todo
+        uow.cause = before
         return released
 
     async def _read(self, uow: UnitOfWork, numbers: Sequence[int], at: float) -> dict[int, tuple[Arrival, Message]]:
@@ -137,8 +151,8 @@ class Custody:
 
     async def _judge_again(
         self, uow: UnitOfWork, number: int, arrival: Arrival, message: Message, at: float, act: Act | None = None
-    ) -> tuple[Ruling, int]:
-        """One message in custody: what became of it, and how many others went with it, for it may clear what they wait for.
+    ) -> tuple[Ruling, Further]:
+        """One message in custody: what became of it, and which others it concerns, for it may clear what they wait for.
 
         act: a person's release of one of its holds.
         """
@@ -176,19 +190,24 @@ class Custody:
         if ruling.state == "held":
             take_custody(uow, arrival, ruling, number, at)
             if act is None:
-                return ruling, 0
+                return ruling, {}
         row_number, reason, _ = headline(ruling)
         uow.rows.updates.append(
             JournalUpdate(number, ruling.state, subject, row_number, reason or "released", detail(ruling, effects.deliveries))
         )
-        others = 0
-        if effects.cleared:
-            cause, uow.cause = uow.cause, number
-            others = await self.release(uow, effects.cleared, at)
-            uow.cause = cause
+        further: Further = {}
         if act is not None:  # a condition that clears by itself clears for all; one that a person set aside, for this message
-            others += await self.judge_again(uow, await self.behind(uow, ended), at)
-        return ruling, others
+            further.update({row.message: uow.cause for row in await self.behind(uow, ended)})
+        further.update({row.message: number for row in await _waiting_for(uow, effects.cleared)})
+        return ruling, further
+
+
+async def _waiting_for(uow: UnitOfWork, cleared: Sequence[str]) -> list[HoldRow]:
+    """The holds of these conditions."""
+    unread = {key for key in cleared if not uow.has_read_holds_of(key)}
+    if unread:  # of ids that the message did not name: the same patient's others, or a merged chart's
+        await uow.fetch(Keys(waiting=unread))
+    return [row for key in cleared for row in uow.waiting_for(key)]
 
 
 def _timing(uow: UnitOfWork, number: int) -> Timing:

@@ -263,3 +263,11 @@ async def test_a_message_in_custody_that_cannot_be_read_any_more_is_a_persons_wo
         assert await desk.send("pm", adt("P1")) == ["AA"]
         assert desk.delivered == ["P1", "D2"]
         assert [row.key for row in memory.holds.values()] == ["refused:1"]
+
+
+async def test_what_a_release_releases_in_its_turn_overtakes_nothing_older() -> None:
+    async with Desk() as desk:
+        await desk.send("emr", dft("C0", ft1("T0")), dft("C1", ft1("T1")), dft("C2", ft1("T0", kind="CD")))
+        await desk.send("pm", adt("REG"))
+        charges = [row.message for row, _ in desk.seen.fed if row.stream == "charges"]
+        assert [desk.memory.journal[number].control_id for number in charges] == ["C0", "C1", "C2"]
