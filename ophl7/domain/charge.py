@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from ophl7.domain.profile import ChargeRules
+from ophl7.domain.profile import ChargeRules, Verb
 
 # Where a charge stands by our own decision; the rest of the way is told by its delivery. superseded: the same message was sent
 # again and its charges are counted there (#84b), or a release found the charge known already (#48).
 ChargeState = Literal["held", "sent", "rejected", "cancelled", "superseded"]
-
-# What an FT1-6 asks for, by the codes of the sender's profile. A code that it does not name is a charge as any other.
-Verb = Literal["new", "update", "void", "payment"]
 
 # How another content under a known FT1-2 leaves for the PM (#49): as it came, after a void of the charge, or as an update.
 Correction = Literal["", "replace", "update"]
@@ -93,17 +90,6 @@ def identity(verb: Verb, transaction_id: str) -> str:
     No FT1-2 holds a CR, so neither is ever taken for the other.
     """
     return f"\r{transaction_id}" if verb == "payment" else transaction_id
-
-
-def verb_of(kind: str, rules: ChargeRules) -> Verb:
-    """What this FT1-6 asks for. rules: of the sender. Case does not count, as everywhere with FT1-6."""
-    said = kind.upper()
-    named: tuple[tuple[Verb, frozenset[str]], ...] = (
-        ("void", rules.void),
-        ("payment", rules.payment),
-        ("update", rules.update),
-    )
-    return next((verb for verb, codes in named if any(code.upper() == said for code in codes)), "new")
 
 
 def correction_of(line: ChargeLine, known: Charge | None, receiver: ChargeRules) -> Correction:

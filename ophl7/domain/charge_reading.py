@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from hashlib import blake2b
 from typing import Literal
 
-from ophl7.domain.charge import ChargeLine, verb_of
+from ophl7.domain.charge import ChargeLine
 from ophl7.domain.profile import GENERIC, ChargeRules
 from ophl7.hl7v2 import timestamps
 from ophl7.hl7v2.message import Message, Segment
@@ -41,8 +41,11 @@ def usable_ids(message: Message) -> frozenset[str]:
     pairs = [(ft1.lead(1), ft1.lead(2)) for ft1 in message.all("FT1")]
     if pairs and all(number == transaction for number, transaction in pairs):
         return frozenset()
-    seen = Counter(transaction for _, transaction in pairs)
-    return frozenset(transaction for transaction, times in seen.items() if transaction and times == 1)
+    said = [transaction for _, transaction in pairs]
+    distinct = frozenset(said)
+    if len(distinct) < len(said):
+        distinct = frozenset(transaction for transaction, times in Counter(said).items() if times == 1)
+    return distinct - {""}
 
 
 def group_of(message: Message, ft1: Segment) -> tuple[Segment, ...]:
@@ -109,7 +112,7 @@ def read_charge(message: Message, ft1: Segment, usable: frozenset[str], rules: C
         content=_content(group),
         usable_id=transaction in usable,
         segments=tuple(segment.index for segment in group),
-        verb=verb_of(kind, rules),
+        verb=rules.verbs.get(kind, "new"),
         until=ft1.text("4.2") if not date.isdecimal() else "",
     )
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
 
-from ophl7.domain.charge import Verb
 from ophl7.domain.money import ZERO, Sum, amount_of, plus
+from ophl7.domain.profile import Verb
 
 
 class AcceptedCharge(NamedTuple):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from ophl7.domain.appointment import Status
 from ophl7.domain.ownership import Owner
@@ -27,6 +27,10 @@ _STATUS_PLACES = ("SCH-25", "SCH-6", "AIP-12", "AIL-12", "AIS-10", "AIG-14")
 
 # ADT events about the course of a visit: they may say the progress of an appointment (#23).
 PROGRESS_EVENTS = tuple(f"ADT^A{number:02}" for number in (*range(1, 8), *range(9, 17), 21, 22, 25, 26, 27, 32, 33, 38))
+
+# What an FT1-6 asks for, by the codes of the sender's profile. A code that it does not name is a charge as any other.
+Verb = Literal["new", "update", "void", "payment"]
+_VERBS: tuple[Verb, ...] = get_args(Verb)
 
 # An unknown key is a fault of whoever wrote the file, never ignored: a typo would silently switch something off.
 _STRICT: dict[str, str] = {"extra": "forbid"}
@@ -186,15 +190,16 @@ class ChargeRules:
     procedure: tuple[str, ...] = ("FT1-25", "PR1-3", "FT1-7")
     amount: tuple[str, ...] = ("FT1-11", "FT1-12", "FT1-22")
     drug_code: str = ""
+    # Worked out once: FT1-6 in capitals -> what it asks for. Case does not count, as everywhere with FT1-6.
+    verbs: Mapping[str, Verb] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        names = ("new", "update", "void", "payment")
-        seen: dict[str, str] = {}
-        for name in names:
-            for code in getattr(self, name):
-                if code in seen:
-                    raise ValueError(f"{name}: {code!r} stands in {seen[code]} too; one code has one meaning")
-                seen[code] = name
+        verbs: dict[str, Verb] = {}
+        for verb in _VERBS:
+            for code in getattr(self, verb):
+                if verbs.setdefault(code.upper(), verb) != verb:
+                    raise ValueError(f"{verb}: {code!r} stands in {verbs[code.upper()]} too; one code has one meaning")
+        object.__setattr__(self, "verbs", verbs)
         if self.corrections == "update" and not self.update_code:
             raise ValueError('update_code: corrections = "update" needs the code that the receiver reads as an update')
         for name, places, allowed in (

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from ophl7.domain.charge import ChargeLine
 from ophl7.hl7v2 import timestamps
 
 
+@lru_cache(maxsize=1024)  # a day's charges are mostly of that day
 def service_day(text: str, zone: ZoneInfo) -> date | None:
     """The practice's day of a service; None when it is no date.
 
@@ -40,7 +42,7 @@ def is_to_come(line: ChargeLine, now: float, zone: ZoneInfo) -> bool:
 
 def is_too_old(line: ChargeLine, days: int, now: float, zone: ZoneInfo) -> bool:
     """Whether the service, or its first day, is more than `days` before the practice's today. 0: no limit."""
-    day = service_day(line.date or line.until, zone)
-    if not days or day is None:
+    if not days:
         return False
-    return day < datetime.fromtimestamp(now, zone).date() - timedelta(days=days)
+    day = service_day(line.date or line.until, zone)
+    return day is not None and day < datetime.fromtimestamp(now, zone).date() - timedelta(days=days)

@@ -47,7 +47,7 @@ def follows(ruling: Ruling) -> set[int]:
 
 async def prepare_voids(uow: UnitOfWork, ruling: Ruling) -> None:
     """Before the effects: reads what was sent of the charges that this message replaces."""
-    if ruling.state != "accepted":
+    if AddCharge not in ruling.kinds or ruling.state != "accepted":
         return
     fresh = {row.id for row in uow.rows.deliveries}
     wanted = set(_replaced(ruling)) - fresh - set(uow.state.queued)

@@ -25,6 +25,7 @@ from ophl7.domain.changes import (
     SetAppointment,
     SetField,
     SetProgress,
+    Translate,
 )
 from ophl7.domain.charge import Charge, ChargeLine, ChargeState, clears
 from ophl7.domain.identifiers import subject_of, subject_of_block
@@ -44,6 +45,8 @@ from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.hl7v2 import timestamps
 from ophl7.hl7v2.message import Message
 from ophl7.hl7v2.rewrite import rewrite
+
+_OF_THE_SCHEDULE = frozenset({SetAppointment, SetProgress})
 
 
 class Effects:
@@ -69,11 +72,13 @@ class Effects:
 
     def apply(self, ruling: Ruling) -> None:
         """Writes everything that the ruling takes."""
-        self._family(ruling)
+        if SetField in ruling.kinds:
+            self._family(ruling)
         patient = self.patient = self._record(ruling)
-        for judged in ruling.judged:
-            if judged.applies and isinstance(judged.change, SetAppointment | SetProgress):
-                self._schedule(judged.change, patient, ruling.mark)
+        if not ruling.kinds.isdisjoint(_OF_THE_SCHEDULE):
+            for judged in ruling.judged:
+                if judged.applies and isinstance(judged.change, SetAppointment | SetProgress):
+                    self._schedule(judged.change, patient, ruling.mark)
         delivery: int | None = None
         copies: list[Deliver] = []  # two handlers that want one copy get one
         for judged in ruling.judged:
@@ -81,12 +86,14 @@ class Effects:
                 copies.append(judged.change)
                 self._void(ruling, patient)
                 delivery = self._deliver(judged.change, ruling, patient)
-        for judged in ruling.judged:
-            if isinstance(judged.change, AddCharge) and patient is not None and judged.applies:
-                self._charge(judged.change, _of(judged.change, patient), "sent", delivery)
-        if delivery is not None:
-            self._uow.rows.taken_back += [(earlier, delivery) for earlier in sorted(follows(ruling))]
-        self._uow.rows.codes_seen += without_a_word(ruling, self._peer, self._number, self._at)
+        if AddCharge in ruling.kinds:
+            for judged in ruling.judged:
+                if isinstance(judged.change, AddCharge) and patient is not None and judged.applies:
+                    self._charge(judged.change, _of(judged.change, patient), "sent", delivery)
+            if delivery is not None:
+                self._uow.rows.taken_back += [(earlier, delivery) for earlier in sorted(follows(ruling))]
+        if Translate in ruling.kinds:
+            self._uow.rows.codes_seen += without_a_word(ruling, self._peer, self._number, self._at)
 
     # -- patients -----------------------------------------------------------------------------------------------------
 
@@ -332,7 +339,7 @@ class Effects:
         about = patient if patient is not None else self._survivor(ruling)
         lane = about.lane if about is not None else self._block_lane(ruling)
         more = headed(self._message, self._policy.peers[change.to].profile.outbound)
-        if change.to != self._peer:
+        if change.to != self._peer and Translate in ruling.kinds:
             more += coded(self._message, ruling)
         written = charge_edits(self._message, ruling, self._policy, change.to, more)
         written = beside(written, more) if more else written
@@ -346,7 +353,7 @@ class Effects:
 
     def _void(self, ruling: Ruling, patient: Patient | None) -> None:
         """Charges that this message replaces are voided before it leaves, each as the PM knows it (#49)."""
-        if patient is None or not any(replaces(judged) for judged in ruling.judged):
+        if patient is None or AddCharge not in ruling.kinds or not any(replaces(judged) for judged in ruling.judged):
             return
         mates = self._uow.mates(patient)
         mapping = redirects("pm", mates, self._uow.state.patients) if len(mates) > 1 else {}

@@ -277,6 +277,8 @@ def _wait_for_any_id(ruling: Ruling) -> None:
 
 def _settle_charges(ruling: Ruling) -> None:
     """A DFT whose every charge is known already is not delivered again (#48); one with some new ones leaves with them (W01)."""
+    if AddCharge not in ruling.kinds:
+        return
     charges = [judged for judged in ruling.judged if isinstance(judged.change, AddCharge)]
     left = [judged for judged in charges if judged.verdict is None or judged.verdict.outcome is not Outcome.STRIP]
     if len(left) == len(charges):
@@ -295,7 +297,7 @@ def _keep_corrections_in_order(ruling: Ruling) -> None:
     A later correction of the same charge would overtake it, and be taken back by the older one at the release (decisions 11).
     """
     patient = ruling.match.patient
-    if patient is None or not any(map(_takes_back, ruling.judged)):
+    if patient is None or AddCharge not in ruling.kinds or not any(map(_takes_back, ruling.judged)):
         return
     for key, condition in ruling.conditions.items():
         if condition.kind in {"mapping", "date"} and not condition.blocks:
@@ -345,6 +347,8 @@ def _settle_copies(ruling: Ruling) -> None:
 
 def _settle_progress(ruling: Ruling) -> None:
     """Progress that is taken is what the message is about (#23): that its visit says nothing (#18) is no longer true."""
+    if SetProgress not in ruling.kinds:
+        return
     taken = [judged for judged in ruling.judged if judged.applies and isinstance(judged.change, SetProgress)]
     if not taken:
         return

@@ -26,6 +26,8 @@ Freeze = Callable[[Collection[int]], Sequence[tuple[OpenDelivery, bool]]]
 
 async def prepare(uow: UnitOfWork, ruling: Ruling, freeze: Freeze) -> None:
     """Before the effects of a merge: stops the lanes that it touches, reads what waits in them and what is known of them."""
+    if MergePatients not in ruling.kinds:
+        return
     people = [
         patient
         for judged in ruling.judged

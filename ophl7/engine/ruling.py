@@ -35,12 +35,14 @@ class Ruling:
 
     deciding: the verdict of a refusal. conditions: what a held message waits for, all reasons at once (#42). accepted: key and
     reason of each condition that a person has set aside for this message; set_aside: the keys of those that came up again.
+    kinds: of all changes that were ever judged, so that whoever looks for one kind need not look at nearly every message.
     stale: why it comes too late. mark: the watermark that its object has afterwards, None: as before. late: see engine.timing.
     """
 
     match: Match
     accepted: Accepted = ()
     judged: list[Judged] = field(default_factory=list)
+    kinds: set[type[Change]] = field(default_factory=set)
     warnings: list[Verdict] = field(default_factory=list)
     refusals: list[Verdict] = field(default_factory=list)
     conditions: dict[str, Condition] = field(default_factory=dict)
@@ -60,11 +62,11 @@ class Ruling:
             if strictest is None or verdict.outcome > strictest.outcome:
                 strictest = verdict
         applies = strictest is None or strictest.outcome is Outcome.APPLY
-        said = [
-            verdict
-            for verdict in verdicts
-            if strictest is not None and verdict.outcome is strictest.outcome and (not applies or verdict.code or verdict.text)
-        ]
+        said: list[Verdict] = []
+        if strictest is not None:
+            outcome = strictest.outcome
+            said = [one for one in verdicts if one.outcome is outcome and (not applies or one.code or one.text)]
+        self.kinds.add(type(change))
         self.judged.append(Judged(change, strictest, applies, said))
         for verdict in said:
             self.note(verdict)

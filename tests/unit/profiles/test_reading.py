@@ -47,6 +47,7 @@ def test_what_a_file_leaves_out_is_as_in_generic(tmp_path: Path) -> None:
         ('[charges]\noldest_days = "x"', "charges.oldest_days"),
         ("[charges]\noldest_days = -1", "oldest_days: write a number of days"),
         ('[charges]\nnew = ["CD"]', "one code has one meaning"),
+        ('[charges]\nnew = ["cd"]', "one code has one meaning"),
         ('[charges]\ncorrections = "update"', "needs the code that the receiver reads as an update"),
         ('[charges]\namount = ["FT1-6"]', "amount: 'FT1-6' is none of"),
         ('[charges]\ndrug_code = "NTE"', "drug_code: 'NTE' is no field of FT1"),
