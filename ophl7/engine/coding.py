@@ -19,7 +19,7 @@ from ophl7.engine.ruling import Ruling
 from ophl7.engine.storage import Keys
 from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.hl7v2.message import Message
-from ophl7.hl7v2.rewrite import DropSegment, Edit
+from ophl7.hl7v2.rewrite import DropSegment, Edit, InsertAfter
 from ophl7.hl7v2.rewrite import SetField as WriteField
 
 _NAMES = (  # of MSH, as a profile calls them
@@ -115,15 +115,15 @@ def beside(edits: Sequence[Edit], more: Iterable[Edit]) -> list[Edit]:
     """`edits`, and of `more` what they leave alone: a value that was put in another's place is not a code of the sender's."""
     dropped = {one.segment_index for one in edits if isinstance(one, DropSegment)}
     written = {(one.segment_index, one.field) for one in edits if isinstance(one, WriteField)}
-    return [
-        *edits,
-        *(
-            one
-            for one in more
-            if one.segment_index not in dropped
-            and not (isinstance(one, WriteField) and (one.segment_index, one.field) in written)
-        ),
-    ]
+
+    def free(one: Edit) -> bool:
+        if isinstance(one, InsertAfter):  # it only says where: what stands there may leave or not
+            return True
+        if isinstance(one, WriteField) and (one.segment_index, one.field) in written:
+            return False
+        return one.segment_index not in dropped
+
+    return [*edits, *filter(free, more)]
 
 
 def without_a_word(ruling: Ruling, peer: Side, message: int, at: float) -> list[CodeSeen]:

@@ -408,3 +408,17 @@ async def test_what_the_other_side_deletes_by_a_blank_the_owner_is_told_as_a_del
         await desk.send("emr", adt("E2", "A08", ids=EMR_IDS, rest="|" * 32 + written))
         assert "PID-40" not in only_patient(desk).fields
         assert segment(left(desk), "PID")[40] == '""'
+
+
+async def test_a_set_of_the_owners_stays_in_the_copy_also_behind_one_that_does_not_leave() -> None:
+    rules = FieldRules(takes=frozenset({"AL1", "IN1"}))
+    peers = {"pm": PeerPolicy("PM", profile=Profile(fields=rules)), "emr": PeerPolicy("EMR")}
+    both = "7050^^^PM^MR~C9^^^EMR^PI"
+    async with Desk(peers=peers) as desk:
+        await desk.send("pm", adt("P1", ids=both), message(msh("ADT^A08", "P2"), pid(both), "NK1|1|one"))
+        said = message(msh("ADT^A08", "E1"), pid(both), "IN1|1|one", 'NK1|1|""', "AL1|1|two")
+        assert await desk.send("emr", said) == ["AA"]
+        row, body = desk.seen.fed[-1]
+        assert row.destination == "pm"
+        assert [line.split(b"|")[0] for line in (body or b"").split(b"\r") if line][-2:] == [b"NK1", b"AL1"]
+        assert b"NK1|1|one\r" in (body or b"")
