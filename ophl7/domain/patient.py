@@ -208,10 +208,11 @@ def same_field(left: str, right: str) -> bool:
     if left == right:
         return True
     # Nearly all values that differ do so in what is said, which takes no pattern to see.
-    return left.translate(_NO_MARKS) == right.translate(_NO_MARKS) and _TRAILING.sub("", left) == _TRAILING.sub("", right)
+    return _without_marks(left) == _without_marks(right) and _TRAILING.sub("", left) == _TRAILING.sub("", right)
 
 
-_NO_MARKS = dict.fromkeys(map(ord, "&^~| "))
+def _without_marks(text: str) -> str:
+    return text.replace("^", "").replace(" ", "").replace("|", "").replace("~", "").replace("&", "")
 
 
 # Behind the last value of a component, repetition, field and line: what a receiver may leave out (HL7 v2.5.1, 2.6.1).

@@ -6,11 +6,8 @@ a patient, and few change one.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
-
-_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class Origin(NamedTuple):
@@ -23,20 +20,28 @@ class Origin(NamedTuple):
 
 def noted(known: str, paths: Collection[str], origin: Origin, gone: Collection[str] = ()) -> str:
     """`known` with another origin of these paths; what is gone has none. "": nothing is known."""
-    groups = [[*origin, " ".join(paths)]] if paths else []
-    if known:
-        left = {*paths, *gone}
-        for message, rule, at, said in json.loads(known):
-            kept = [path for path in said.split(" ") if path not in left]
-            if kept:
-                groups.append([message, rule, at, " ".join(kept)])
-    return _JSON.encode(groups) if groups else ""
+    message, rule, at = origin
+    # A row of a practice's own rule may be any text: it stays one word of its line.
+    lines = [f"{message}\t{' '.join(rule.split())}\t{at!r}\t{' '.join(paths)}"] if paths else []
+    left = {*paths, *gone}
+    for line in known.split("\n") if known else ():
+        head, _, said = line.rpartition("\t")
+        there = said.split(" ")
+        kept = there if left.isdisjoint(there) else [path for path in there if path not in left]
+        if kept:
+            lines.append(line if kept is there else f"{head}\t{' '.join(kept)}")
+    return "\n".join(lines)
 
 
 def origins_of(known: str) -> dict[str, Origin]:
     """Path -> origin; a value that was taken before origins were kept has none."""
     found: dict[str, Origin] = {}
-    if known:
-        for message, rule, at, said in json.loads(known):
-            found.update(dict.fromkeys(said.split(" "), Origin(message, rule, at)))
+    for origin, paths in _lines(known):
+        found.update(dict.fromkeys(paths, origin))
     return found
+
+
+def _lines(known: str) -> Iterator[tuple[Origin, list[str]]]:
+    for line in known.split("\n") if known else ():
+        message, rule, at, said = line.split("\t")
+        yield Origin(int(message), rule, float(at)), said.split(" ")

@@ -73,6 +73,7 @@ class _Entry(NamedTuple):
     detail: str = ""
     failed: str = ""
     unknown_status: bool = False
+    clock: ClockTurn = ""
 
 
 class Decider:
@@ -216,9 +217,10 @@ class Decider:
             detail=detail(ruling, effects.deliveries if effects is not None else ()),
             failed=next((condition.key for condition in ruling.conditions.values() if condition.kind == "handler"), ""),
             unknown_status=ruling.unknown_status,
+            clock=clock,
         )
         keep_mark(uow, ruling, arrival.peer, message)
-        decision = self._enter(uow, arrival, entry)._replace(clock=clock)
+        decision = self._enter(uow, arrival, entry)
         if effects is None or not effects.cleared:
             return decision
         uow.cause = number
@@ -309,6 +311,7 @@ class Decider:
             answer=entry.answer,
             failed=entry.failed,
             unknown_status=entry.unknown_status,
+            clock=entry.clock,
             subject=entry.subject if entry.subject is not None else arrival.subject,
         )
 

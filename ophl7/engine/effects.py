@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ophl7.domain.appointment import (
     Appointment,
@@ -116,13 +117,15 @@ class Effects:
         if merges:
             self.cleared += self._merge(merges)
             patient = self._uow.state.patients[patient.id] if patient is not None else None
-        if patient is not None and fields is not None:
-            patient = replace(patient, fields=fields, message=self._number, origins=self._origins(patient, fields, taken))
-        if patient is not None and ruling.mark is not None and self._message.type == "ADT":
-            patient = patient.with_mark(self._peer, ruling.mark)
-        elif fields is None:
-            return patient
-        if patient is not None:
+        if patient is None:
+            return None
+        changed: dict[str, Any] = {}
+        if fields is not None:
+            changed = {"fields": fields, "message": self._number, "origins": self._origins(patient, fields, taken)}
+        if ruling.mark is not None and self._message.type == "ADT":
+            changed[f"mark_{self._peer}"] = ruling.mark
+        if changed:
+            patient = replace(patient, **changed)
             self._uow.save_patient(patient)
         return patient
 
@@ -397,8 +400,7 @@ class Effects:
         return subject_of_block(self._peer, f"message {self._number}")
 
     def _charge(self, change: AddCharge, subject: int, state: ChargeState, delivery: int | None) -> None:
-        charge = new_charge(self._uow, self._number, change.number, subject, change.line, state)
-        self._uow.add_charge(charge, delivery)
+        self._uow.add_charge(new_charge(self._uow, self._number, change.number, subject, change.line, state, delivery))
         key = clears(change.line)
         if key and self._uow.waiting_for(key):
             self.cleared.append(key)
@@ -410,7 +412,15 @@ def _of(change: AddCharge, patient: Patient) -> int:
     return known.subject if known is not None and known.state == "sent" else patient.subject
 
 
-def new_charge(uow: UnitOfWork, message: int, number: int, subject: int, line: ChargeLine, state: ChargeState) -> Charge:
+def new_charge(
+    uow: UnitOfWork,
+    message: int,
+    number: int,
+    subject: int,
+    line: ChargeLine,
+    state: ChargeState,
+    delivery: int | None = None,
+) -> Charge:
     """A ledger row. An FT1-2 that identifies nothing is kept in the journal only: it must never match another charge (#57)."""
     return Charge(
         id=uow.ids.next("charge"),
@@ -430,6 +440,7 @@ def new_charge(uow: UnitOfWork, message: int, number: int, subject: int, line: C
         visit=line.visit,
         content=line.content,
         state=state,
+        delivery=delivery,
     )
 
 

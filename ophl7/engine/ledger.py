@@ -24,7 +24,7 @@ def report_charges(
     rules, weak: of its sender, see read_charges.
     """
     for place, line in enumerate(read_charges(message, rules, weak=weak)):
-        uow.add_charge(new_charge(uow, number, place, subject, line, state), None)
+        uow.add_charge(new_charge(uow, number, place, subject, line, state))
 
 
 def move_charges(uow: UnitOfWork, message: Message, number: int, subject: int, state: ChargeState) -> None:

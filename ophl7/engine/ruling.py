@@ -113,7 +113,9 @@ class Ruling:
     @property
     def unknown_status(self) -> bool:
         """Whether an appointment comes with a status code that is not known, taken now or in custody (#35)."""
-        changes = (judged.change for judged in self.judged if not self.refusals)
+        if self.refusals or SetAppointment not in self.kinds:
+            return False
+        changes = (judged.change for judged in self.judged)
         return any(isinstance(change, SetAppointment) and change.booking.unknown_status for change in changes)
 
     @property

@@ -356,15 +356,16 @@ class UnitOfWork:
             if reference and takes_over(self.state, self.state.appointments.get(place), appointment, reference):
                 self.put(self.state.appointments, place, appointment.id)
 
-    def add_charge(self, charge: Charge, delivery: int | None) -> None:
+    def add_charge(self, charge: Charge) -> None:
         """Adds a ledger row; a live one is found by later messages of this batch."""
-        charge = charge._replace(delivery=delivery)
         if charge.state in ("held", "sent"):
             self._make_known(charge)
-        self.rows.charges.append((charge, delivery))
+        self.rows.charges.append((charge, charge.delivery))
         if any((moved.message, moved.line) == (charge.message, charge.line) for moved in self.rows.charge_updates):
             # What this batch had said of the same line is written after all inserts: so is what has become of it since.
-            self.rows.charge_updates.append(ChargeUpdate(charge.message, charge.line, charge.state, charge.subject, delivery))
+            self.rows.charge_updates.append(
+                ChargeUpdate(charge.message, charge.line, charge.state, charge.subject, charge.delivery)
+            )
 
     def _make_known(self, charge: Charge) -> None:
         if charge.transaction_id:

@@ -94,7 +94,7 @@ class Batch:
 
     async def add_charge(self, number: int, state: str, transaction: str) -> None:
         made = charge(self.serial, subject_of(ident(f"P{number}")), transaction, state=state, message=9)
-        self.uow.add_charge(made, None)
+        self.uow.add_charge(made)
 
     async def add_hold(self, message: int, blocks: str) -> None:
         """Under a number of its own: ids are never given twice."""
