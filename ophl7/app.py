@@ -22,9 +22,6 @@ from ophl7.observe.logs import LibraryLines, loop_faults, make_log
 from ophl7.settings import PeerSettings, Settings
 from ophl7.units import nearby
 
-# A batch makes some thousand objects that live until its commit: looking through them every 700 finds nothing.
-_COLLECTED_AFTER = (20_000, 20, 20)
-
 _NAMES = {"pm": "practice management (PM)", "emr": "EMR"}
 
 
@@ -40,7 +37,6 @@ async def serve(settings: Settings, out: TextIO = sys.stdout) -> int:
     # What was imported and built so far lives as long as the process: the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*_COLLECTED_AFTER)
     told, hurried = _signals(loop)
     notes = broker.certificates.look()
     print(start_text(settings, broker.parts, listening, broker.web_address, notes), file=out, flush=True)
