@@ -8,113 +8,96 @@ from typing import Any
 from ophl7.admin import current, export, reconciliation, superbills
 from ophl7.admin.bodies import LONGEST_REASON
 from ophl7.admin.calls import Call, Deed, Listing, Parameter, Single
+from ophl7.admin.json_types import BOOLEAN, MAYBE, MAYBE_NUMBER, MAYBE_TIME, NUMBER, NUMBERS, TEXT, TEXTS, TIME, record, records
 from ophl7.domain.reconciliation import STANDINGS
 
-_NUMBER = {"type": "integer", "format": "int64"}
-_MAYBE_NUMBER = {"type": ["integer", "null"], "format": "int64"}
-_TEXT = {"type": "string"}
-_MAYBE = {"type": ["string", "null"]}
-_TIME = {"type": "string", "format": "date-time"}
-_MAYBE_TIME = {"type": ["string", "null"], "format": "date-time"}
-_BOOLEAN = {"type": "boolean"}
-_NUMBERS = {"type": "array", "items": _NUMBER}
-_TEXTS = {"type": "array", "items": _TEXT}
 _AMOUNT = {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$", "description": "exact, as a text"}
 _MAYBE_AMOUNT = {"type": ["string", "null"]}
 
-
-def _object(**properties: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "required": list(properties), "properties": properties}
-
-
-def _array(**properties: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": "array", "items": _object(**properties)}
-
-
-_SUM = _object(count=_NUMBER, amount=_AMOUNT, without_amount=_NUMBER)
+_SUM = record(count=NUMBER, amount=_AMOUNT, without_amount=NUMBER)
 _SUMS: dict[str, Any] = {"received": _SUM, **dict.fromkeys(STANDINGS, _SUM)}
 
 _MISSING: Mapping[str, Any] = {
-    "id": _NUMBER,
-    "patient": _MAYBE,
-    "start": _MAYBE_TIME,
-    "status": _TEXT,
-    "filler_id": _MAYBE,
-    "placer_id": _MAYBE,
-    "resources": _array(kind=_TEXT, id=_TEXT, text=_TEXT),
+    "id": NUMBER,
+    "patient": MAYBE,
+    "start": MAYBE_TIME,
+    "status": TEXT,
+    "filler_id": MAYBE,
+    "placer_id": MAYBE,
+    "resources": records(kind=TEXT, id=TEXT, text=TEXT),
 }
 
 _REPORT: Mapping[str, Any] = {
     "date": {"type": "string", "format": "date"},
-    "begins": _TIME,
-    "ends": _TIME,
+    "begins": TIME,
+    "ends": TIME,
     "hours": {"type": "number"},
-    "over": _BOOLEAN,
-    "belongs": _TEXT,
-    "messages": _object(
-        received=_NUMBER,
-        **dict.fromkeys(reconciliation.MESSAGE_STATES, _NUMBER),
-        duplicates=_NUMBER,
-        sent_again=_NUMBER,
-        adds_up=_BOOLEAN,
+    "over": BOOLEAN,
+    "belongs": TEXT,
+    "messages": record(
+        received=NUMBER,
+        **dict.fromkeys(reconciliation.MESSAGE_STATES, NUMBER),
+        duplicates=NUMBER,
+        sent_again=NUMBER,
+        adds_up=BOOLEAN,
     ),
     **_SUMS,
-    "adds_up": _BOOLEAN,
-    "does_not_add_up": _array(message=_NUMBER, line=_MAYBE_NUMBER, charge=_MAYBE_NUMBER, problem=_TEXT),
-    "sent_more_than_once": _array(charge=_NUMBER, message=_NUMBER, other_charge=_NUMBER, other_message=_NUMBER, how=_TEXT),
-    "not_compared": _NUMBERS,
-    "from_pm": _NUMBER,
-    "providers": _array(provider=_MAYBE, **_SUMS),
-    "holds": _array(id=_NUMBER, reason=_TEXT, key=_TEXT, message=_NUMBER, since=_TIME, peer=_TEXT),
-    "missing_charges": _array(**_MISSING),
+    "adds_up": BOOLEAN,
+    "does_not_add_up": records(message=NUMBER, line=MAYBE_NUMBER, charge=MAYBE_NUMBER, problem=TEXT),
+    "sent_more_than_once": records(charge=NUMBER, message=NUMBER, other_charge=NUMBER, other_message=NUMBER, how=TEXT),
+    "not_compared": NUMBERS,
+    "from_pm": NUMBER,
+    "providers": records(provider=MAYBE, **_SUMS),
+    "holds": records(id=NUMBER, reason=TEXT, key=TEXT, message=NUMBER, since=TIME, peer=TEXT),
+    "missing_charges": records(**_MISSING),
 }
 
 _CURRENT: Mapping[str, Any] = {
-    "patient": _MAYBE,
-    "visit": _MAYBE,
-    "count": _NUMBER,
+    "patient": MAYBE,
+    "visit": MAYBE,
+    "count": NUMBER,
     "amount": _AMOUNT,
-    "without_amount": _NUMBER,
-    "oldest": _MAYBE,
-    "credited": _NUMBER,
-    "charges": _array(
-        id=_NUMBER,
-        transaction_id=_MAYBE,
-        date=_MAYBE,
-        procedure=_MAYBE,
-        modifiers=_TEXTS,
-        units=_MAYBE,
-        diagnoses=_TEXTS,
+    "without_amount": NUMBER,
+    "oldest": MAYBE,
+    "credited": NUMBER,
+    "charges": records(
+        id=NUMBER,
+        transaction_id=MAYBE,
+        date=MAYBE,
+        procedure=MAYBE,
+        modifiers=TEXTS,
+        units=MAYBE,
+        diagnoses=TEXTS,
         amount=_MAYBE_AMOUNT,
         net=_MAYBE_AMOUNT,
-        kind=_MAYBE,
-        message=_NUMBER,
+        kind=MAYBE,
+        message=NUMBER,
         corrects={"type": ["object", "null"]},
     ),
 }
 
 _ROLL_UP: Mapping[str, Any] = {
-    "id": _NUMBER,
-    "claim": _TEXT,
-    "note": _MAYBE,
-    "charges": _NUMBERS,
-    "by": _TEXT,
-    "at": _TIME,
-    "taken_back_at": _MAYBE_TIME,
-    "taken_back_by": _MAYBE,
-    "taken_back_reason": _MAYBE,
+    "id": NUMBER,
+    "claim": TEXT,
+    "note": MAYBE,
+    "charges": NUMBERS,
+    "by": TEXT,
+    "at": TIME,
+    "taken_back_at": MAYBE_TIME,
+    "taken_back_by": MAYBE,
+    "taken_back_reason": MAYBE,
 }
 
 _SUPERBILL: Mapping[str, Any] = {
-    "user": _TEXT,
-    "name": _MAYBE,
-    "place": _MAYBE,
-    "peer": _TEXT,
-    "count": _NUMBER,
-    "first": _TIME,
-    "last": _TIME,
-    "events": _TEXTS,
-    "messages": _NUMBERS,
+    "user": TEXT,
+    "name": MAYBE,
+    "place": MAYBE,
+    "peer": TEXT,
+    "count": NUMBER,
+    "first": TIME,
+    "last": TIME,
+    "events": TEXTS,
+    "messages": NUMBERS,
 }
 
 _LINE = {"type": ["string", "null"], "maxLength": LONGEST_REASON}
@@ -169,7 +152,7 @@ BOOK_CALLS: tuple[Call, ...] = (
         {"claim": {"type": "string", "minLength": 1, "maxLength": 100}},
         _ROLL_UP,
         optional={
-            "charges": {"type": "array", "items": _NUMBER, "minItems": 1},
+            "charges": {"type": "array", "items": NUMBER, "minItems": 1},
             "patient": _LINE,
             "visit": _LINE,
             "note": _LINE,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, NoReturn, cast
+from typing import Any, NoReturn, cast
 
 from ophl7.admin.bodies import reason_in
 from ophl7.admin.calls import Asked
@@ -14,46 +14,12 @@ from ophl7.admin.ports import Document, Face
 from ophl7.admin.problems import Problem, not_found
 from ophl7.admin.queues import delivery_item
 from ophl7.domain.patient import Side
-from ophl7.engine.dispatching import DeliveryAct, DeliveryVerb, LinkAct, NotDispatched
+from ophl7.engine.dispatching import DeliveryAct, DeliveryVerb, LinkAct, LinkVerb, NotDispatched
 from ophl7.errors import StoreRefused
 
 
-async def retry(face: Face, asked: Asked, body: Mapping[str, Any]) -> Document:
-    """`POST /deliveries/{id}/retry`."""
-    return await _carry_out(face, asked, "retry", body)
-
-
-async def renew(face: Face, asked: Asked, body: Mapping[str, Any]) -> Document:
-    """`POST /deliveries/{id}/renew`."""
-    return await _carry_out(face, asked, "renew", body)
-
-
-async def skip(face: Face, asked: Asked, body: Mapping[str, Any]) -> Document:
-    """`POST /deliveries/{id}/skip`."""
-    return await _carry_out(face, asked, "skip", body)
-
-
-async def close(face: Face, asked: Asked, body: Mapping[str, Any]) -> Document:
-    """`POST /deliveries/{id}/close`."""
-    return await _carry_out(face, asked, "close", body)
-
-
-async def arrived(face: Face, asked: Asked, body: Mapping[str, Any]) -> Document:
-    """`POST /deliveries/{id}/arrived`."""
-    return await _carry_out(face, asked, "arrived", body)
-
-
-async def pause(face: Face, asked: Asked, body: Mapping[str, Any]) -> Document:
-    """`POST /links/{peer}/pause`."""
-    return await _switch(face, asked, "pause", body)
-
-
-async def resume(face: Face, asked: Asked, body: Mapping[str, Any]) -> Document:
-    """`POST /links/{peer}/resume`."""
-    return await _switch(face, asked, "resume", body)
-
-
-async def _carry_out(face: Face, asked: Asked, verb: DeliveryVerb, body: Mapping[str, Any]) -> Document:
+async def decide(face: Face, asked: Asked, body: Mapping[str, Any], *, verb: DeliveryVerb) -> Document:
+    """`POST /deliveries/{id}/VERB`. Raises Problem 404, 409 for one that waits no more or is being sent, 500, 503."""
     number = path_number(asked.request)
     if number is None or await _found(face, number) is None:
         raise not_found("no delivery has this number")
@@ -67,7 +33,8 @@ async def _carry_out(face: Face, asked: Asked, verb: DeliveryVerb, body: Mapping
     return {**(now or {}), "decided_at": iso(done.at, face.zone), "decided_by": asked.actor}
 
 
-async def _switch(face: Face, asked: Asked, verb: Literal["pause", "resume"], body: Mapping[str, Any]) -> Document:
+async def switch(face: Face, asked: Asked, body: Mapping[str, Any], *, verb: LinkVerb) -> Document:
+    """`POST /links/{peer}/VERB`; again is no fault. Raises Problem 404, 500, 503."""
     peer = str(asked.request.path_params["peer"])
     if peer not in PEERS:
         raise not_found("the links are those to pm and emr")

@@ -20,6 +20,8 @@ from ophl7.engine.unit_of_work import UnitOfWork
 # refused for good. arrived: the peer has it, as a person has seen there.
 DeliveryVerb = Literal["retry", "renew", "skip", "close", "arrived"]
 
+LinkVerb = Literal["pause", "resume"]
+
 # The lane stands still from now on; the delivery, and whether it is being sent. None: it does not wait anywhere.
 Stop = Callable[[int], tuple[OpenDelivery, bool] | None]
 
@@ -46,7 +48,7 @@ class DeliveryAct:
 class LinkAct:
     """Nothing is sent to this destination until it is resumed; what is being sent gets its answer."""
 
-    verb: Literal["pause", "resume"]
+    verb: LinkVerb
     destination: Side
     actor: str
     reason: str
