@@ -6,15 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ophl7.domain.appointment import (
-    Appointment,
-    Progress,
-    Status,
-    resources_after,
-    starts_at,
-    status_after,
-    status_raw_after,
-)
 from ophl7.domain.changes import (
     AddCharge,
     ConfirmPatient,
@@ -25,7 +16,6 @@ from ophl7.domain.changes import (
     SetActive,
     SetAppointment,
     SetField,
-    SetProgress,
     Translate,
 )
 from ophl7.domain.charge import Charge, ChargeLine, ChargeState, clears
@@ -41,13 +31,12 @@ from ophl7.engine.correcting import follows, replaces, voids
 from ophl7.engine.merging import MergeEffects
 from ophl7.engine.outgoing import Address, render
 from ophl7.engine.ruling import Judged, Ruling
-from ophl7.engine.storage import DeliveryRow, DriftRow, JournalUpdate
+from ophl7.engine.scheduling import ScheduleEffects
+from ophl7.engine.storage import DeliveryRow, DriftRow
 from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.hl7v2 import timestamps
 from ophl7.hl7v2.message import Message
 from ophl7.hl7v2.rewrite import rewrite
-
-_OF_THE_SCHEDULE = frozenset({SetAppointment, SetProgress})
 
 
 class Effects:
@@ -67,6 +56,7 @@ class Effects:
         self._peer = peer
         self._message = message
         self._at = at
+        self._schedule = ScheduleEffects(uow, policy, number, peer, at, self._said_at)
         self.cleared: list[str] = []
         self.deliveries: list[DeliveryRow] = []
         self.patient: Patient | None = None  # as he is afterwards, None when the message is about none
@@ -76,10 +66,8 @@ class Effects:
         if SetField in ruling.kinds:
             self._family(ruling)
         patient = self.patient = self._record(ruling)
-        if not ruling.kinds.isdisjoint(_OF_THE_SCHEDULE):
-            for judged in ruling.judged:
-                if judged.applies and isinstance(judged.change, SetAppointment | SetProgress):
-                    self._schedule(judged.change, patient, ruling.mark)
+        mark = ruling.mark if self._message.type == "SIU" else None  # an ADT's is his patient's (#87)
+        self._schedule.apply(ruling, patient, mark)
         delivery: int | None = None
         copies: list[Deliver] = []  # two handlers that want one copy get one
         for judged in ruling.judged:
@@ -247,83 +235,6 @@ class Effects:
                 at=self._at,
             )
         )
-
-    # -- schedule -----------------------------------------------------------------------------------------------------
-
-    def _schedule(self, change: SetAppointment | SetProgress, patient: Patient | None, mark: str | None) -> None:
-        known = change.known
-        marks: dict[Side, str | None] = {side: known.mark_of(side) if known is not None else None for side in ("pm", "emr")}
-        if mark is not None and self._message.type == "SIU":  # an ADT's is his patient's (#87)
-            marks[self._peer] = mark
-        if isinstance(change, SetAppointment):
-            self._booking(change, known, patient, marks)
-            return
-        self._uow.save_appointment(
-            replace(
-                change.known,
-                status=change.status,
-                status_raw=change.raw,
-                progress=self._progress(known, change.status),
-                message=self._number,
-                mark_pm=marks["pm"],
-                mark_emr=marks["emr"],
-            )
-        )
-
-    def _progress(self, known: Appointment | None, status: Status) -> tuple[Progress, ...]:
-        """Every step is kept, backwards ones too (#34)."""
-        if known is not None and known.status == status:
-            return known.progress
-        step = Progress(status, self._said_at(), self._number)
-        return (step,) if known is None else (*known.progress, step)
-
-    def _booking(
-        self,
-        change: SetAppointment,
-        known: Appointment | None,
-        patient: Patient | None,
-        marks: Mapping[Side, str | None],
-    ) -> None:
-        said = change.booking
-        if change.whole:
-            self._supersede(f"resources:{said.reference}")
-        number = known.id if known is not None else self._uow.ids.next("appointment")
-        status = status_after(known, said, change.default_status)
-        start = said.start or (known.start if known is not None else "")
-        subject, whose = subject_of_block(change.origin, said.reference), None
-        if patient is not None:
-            subject, whose = patient.subject, patient.id
-        elif known is not None and known.patient is not None:
-            subject, whose = known.subject, known.patient  # a SIU without PID says nothing of whom it is about (P5)
-        self._uow.save_appointment(
-            Appointment(
-                id=number,
-                origin=change.origin,
-                filler=said.filler or (known.filler if known is not None else ""),
-                placer=said.placer or (known.placer if known is not None else ""),
-                subject=subject,
-                patient=whose,
-                start=start,
-                starts_at=starts_at(start, self._policy.zone),
-                duration=said.duration or (known.duration if known is not None else ""),
-                status=status,
-                status_raw=status_raw_after(known, said),
-                resources=resources_after(known.resources if known is not None else (), said),
-                progress=self._progress(known, status),
-                message=self._number,
-                mark_pm=marks["pm"],
-                mark_emr=marks["emr"],
-            )
-        )
-
-    def _supersede(self, scope: str) -> None:
-        """What waited for all resources of an appointment is over: this message has said them, and all else, later (#24)."""
-        for row in self._uow.blocking(scope):
-            if row.message < self._number:
-                self._uow.close_hold(row, self._at, "released")
-                if not self._uow.holds_of(row.message):
-                    reason = f"message {self._number} has said the whole appointment since"
-                    self._uow.rows.updates.append(JournalUpdate(row.message, "ignored", None, "#24", reason, None))
 
     def _said_at(self) -> float:
         """When the sender says that it happened: EVN-2, else MSH-7, else when we took it."""
