@@ -32,7 +32,8 @@ from ophl7.engine.storage import DeliveryRow, DriftRow, HoldRow, JournalUpdate, 
 from ophl7.engine.timing import Clocks
 from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.hl7v2.message import Message
-from ophl7.kit import Context, RegisteredHandler, RegisteredRule, Segment
+from ophl7.kit import Context, Segment
+from ophl7.kit.parts import RegisteredHandler, RegisteredRule
 
 # Stands in control ids that would be given: the real ones depend on what comes before.
 PLACEHOLDER = "EXPLAIN-"

@@ -34,7 +34,8 @@ from ophl7.engine.timing import Clocks, judge_time
 from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.errors import HandlerFailed
 from ophl7.hl7v2.message import Message
-from ophl7.kit import Context, Match, RegisteredHandler, RegisteredRule, Segment
+from ophl7.kit import Context, Match, Segment
+from ophl7.kit.parts import RegisteredHandler, RegisteredRule
 
 # Why a message is ignored of which nothing is taken and nobody needs to hear (#5, #37, #48).
 CHANGES_NOTHING = "it changes nothing"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ophl7.errors import RegistrationError
-from ophl7.kit import RegisteredHandler, RegisteredRule
+from ophl7.kit.parts import RegisteredHandler, RegisteredRule
 
 
 class Router:

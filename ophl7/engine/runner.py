@@ -15,7 +15,7 @@ from types import FrameType, TracebackType
 from typing import Any, Self, TypeVar
 
 from ophl7.errors import HandlerFailed
-from ophl7.kit import Read
+from ophl7.kit.context import Read
 
 T = TypeVar("T")
 

@@ -34,7 +34,8 @@ from ophl7.engine.storage import (
     Store,
     takes_over,
 )
-from ophl7.kit import Match, Read
+from ophl7.kit import Match
+from ophl7.kit.context import Read
 
 if TYPE_CHECKING:
     from ophl7.engine.timing import SenderClock

@@ -14,7 +14,8 @@ from types import ModuleType
 
 import ophl7
 from ophl7.errors import RegistrationError
-from ophl7.kit import Handlers, RegisteredHandler, RegisteredRule, Rules
+from ophl7.kit import Handlers, Rules
+from ophl7.kit.parts import RegisteredHandler, RegisteredRule
 
 Part = Handlers | Rules
 

@@ -28,7 +28,7 @@ PROFILE: Stats = {
     ("path", "name"),
     [
         (str(HERE / "ophl7/engine/intake.py"), "ophl7.engine"),
-        (str(HERE / "ophl7/kit.py"), "ophl7.kit"),
+        (str(HERE / "ophl7/kit/context.py"), "ophl7.kit"),
         (str(HERE / "handlers/patient.py"), "handlers"),
         (str(HERE / ".venv/lib/python3.11/site-packages/structlog/_output.py"), "structlog"),
         (str(HERE / ".venv/lib/python3.11/site-packages/single.py"), "single"),

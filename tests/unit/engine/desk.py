@@ -42,7 +42,7 @@ from ophl7.engine.storage import (
 from ophl7.engine.unmerging import Unmerging
 from ophl7.errors import StoreRefused
 from ophl7.extend.loading import load_parts
-from ophl7.kit import RegisteredHandler, RegisteredRule
+from ophl7.kit.parts import RegisteredHandler, RegisteredRule
 from ophl7.store.memory import MemoryStore
 
 LIMIT_SECONDS = 10.0

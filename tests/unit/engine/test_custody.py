@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ophl7.kit import Change, Context, Receive, RegisteredRule, Rules, Verdict, hold, reject
+from ophl7.kit import Change, Context, Receive, Rules, Verdict, hold, reject
+from ophl7.kit.parts import RegisteredRule
 from ophl7.store.memory import MemoryStore
 from tests.unit.engine.desk import Desk, ScriptedStore, adt, dft, ft1, siu
 

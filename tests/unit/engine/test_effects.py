@@ -6,7 +6,8 @@ import pytest
 
 from ophl7.engine.effects import Effects
 from ophl7.engine.ruling import Ruling
-from ophl7.kit import Change, Context, Deliver, Handlers, RegisteredRule, Rules, Segment, Verdict, hold
+from ophl7.kit import Change, Context, Deliver, Handlers, Rules, Segment, Verdict, hold
+from ophl7.kit.parts import RegisteredRule
 from tests.unit.engine.desk import Desk, adt, dft, ft1, message, msh, pid, siu
 
 

@@ -14,7 +14,7 @@ import pytest
 from ophl7.engine import runner as runner_module
 from ophl7.engine.runner import Runner, TooSlow, Watchdog
 from ophl7.errors import HandlerFailed
-from ophl7.kit import Read, _load
+from ophl7.kit.context import Read, _load
 
 LIMIT = 0.05
 IN_MAIN_THREAD = pytest.mark.skipif(

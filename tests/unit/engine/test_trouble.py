@@ -13,7 +13,8 @@ from ophl7.engine.deciding import Decision
 from ophl7.engine.storage import AuditRow, DeliveryMark
 from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.errors import StoreAway, StoreRefused
-from ophl7.kit import Change, Context, Handlers, RegisteredRule, Rules, Segment, Verdict
+from ophl7.kit import Change, Context, Handlers, Rules, Segment, Verdict
+from ophl7.kit.parts import RegisteredRule
 from tests.unit.engine.desk import Desk, Line, ScriptedStore, adt, dft, ft1, message, msa, msh
 from tests.unit.store.records import drift
 

@@ -9,7 +9,8 @@ from ophl7.domain.identifiers import NamedPatient, subject_of
 from ophl7.engine.ids import Ids
 from ophl7.engine.storage import Counters, Keys, Rows
 from ophl7.engine.unit_of_work import UnitOfWork
-from ophl7.kit import Match, Read
+from ophl7.kit import Match
+from ophl7.kit.context import Read
 from ophl7.store.memory import MemoryStore
 from tests.unit.store.records import appointment, charge, held, hold, ident, journal, patient, registered
 

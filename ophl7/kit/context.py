@@ -1,158 +1,25 @@
-"""The public door for authors: everything a handler or a rule needs, and nothing else.
-
-    from ophl7.kit import Change, Context, Handlers, Segment
-
-    handlers = Handlers("visits")
-
-    @handlers.on("ADT^A04", segment="PV1")
-    async def arrived(pv1: Segment, ctx: Context) -> list[Change]: ...
-
-A handler never writes, sends or acknowledges: it proposes changes. Rules judge each of them. What was proposed and not refused
-is committed with everything else that follows from the message, and only then is the sender answered.
-"""
+"""What a handler or rule is told and may ask: whom the message is about, the set-up, and reads of the registry."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Coroutine, Generator, Sequence
-from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
-from inspect import iscoroutinefunction
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 from types import coroutine
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from ophl7.domain.appointment import (
-    CLINICAL_PROGRESS,
-    STATUS_ORDER,
     Appointment,
-    Booking,
-    Progress,
-    Resource,
-    Status,
-    differences,
-    whole_resources,
 )
-from ophl7.domain.booking import read_booking, read_visit
 from ophl7.domain.changes import (
-    KINDS,
-    AddCharge,
-    Change,
-    ConfirmPatient,
     CreatePatient,
-    Deliver,
-    LinkIdentifier,
-    MergePatients,
-    Note,
-    Receive,
-    SetActive,
-    SetAppointment,
-    SetField,
-    SetProgress,
-    Translate,
-    UpdatePatient,
 )
-from ophl7.domain.charge import CREDIT, PAYMENT_TYPES, Charge, ChargeLine, correction_of
-from ophl7.domain.charge_reading import faults, read_charge, read_charges, usable_ids
-from ophl7.domain.coding import mapping_key, table_of
-from ophl7.domain.identifiers import Identifier, NamedPatient, deletes_key
+from ophl7.domain.charge import Charge, ChargeLine
+from ophl7.domain.identifiers import Identifier, NamedPatient
 from ophl7.domain.introduction import introduction
-from ophl7.domain.merge import MERGE_TRIGGERS, MergedAccount, MergePair, paired, read_account_merges, read_merges
-from ophl7.domain.merging import Wanted, planned
-from ophl7.domain.patient import BIRTH_DATE, NAME, SEX, Patient, Side, complete, deletes_identity, other_side, read_fields
-from ophl7.domain.policy import PeerPolicy, Policy
-from ophl7.domain.profile import PROGRESS_EVENTS
-from ophl7.domain.service_date import is_to_come, is_too_old, service_day
-from ophl7.domain.status_words import meaning
-from ophl7.domain.verdicts import Condition, Hold, Ignore, Outcome, Reject, Verdict, accepts, apply, hold, reject, strip
-from ophl7.errors import RegistrationError
-from ophl7.hl7v2.ack import Location
-from ophl7.hl7v2.message import Message, Null, Segment, Value
-
-__all__ = [
-    "BIRTH_DATE",
-    "CLINICAL_PROGRESS",
-    "CREDIT",
-    "MERGE_TRIGGERS",
-    "NAME",
-    "PAYMENT_TYPES",
-    "PROGRESS_EVENTS",
-    "SEX",
-    "STATUS_ORDER",
-    "AddCharge",
-    "Appointment",
-    "Booking",
-    "Change",
-    "Charge",
-    "ChargeLine",
-    "Condition",
-    "ConfirmPatient",
-    "Context",
-    "CreatePatient",
-    "Deliver",
-    "Handlers",
-    "Hold",
-    "Identifier",
-    "Ignore",
-    "LinkIdentifier",
-    "Location",
-    "Match",
-    "MergePair",
-    "MergePatients",
-    "MergedAccount",
-    "Message",
-    "NamedPatient",
-    "Note",
-    "Null",
-    "Outcome",
-    "Patient",
-    "PeerPolicy",
-    "Policy",
-    "Progress",
-    "Receive",
-    "Reject",
-    "Resource",
-    "Rules",
-    "Segment",
-    "SetActive",
-    "SetAppointment",
-    "SetField",
-    "SetProgress",
-    "Side",
-    "Status",
-    "Translate",
-    "UpdatePatient",
-    "Value",
-    "Verdict",
-    "Wanted",
-    "apply",
-    "complete",
-    "correction_of",
-    "deletes_identity",
-    "deletes_key",
-    "differences",
-    "faults",
-    "hold",
-    "is_to_come",
-    "is_too_old",
-    "mapping_key",
-    "meaning",
-    "other_side",
-    "paired",
-    "planned",
-    "read_account_merges",
-    "read_booking",
-    "read_charge",
-    "read_charges",
-    "read_fields",
-    "read_merges",
-    "read_visit",
-    "reject",
-    "service_day",
-    "strip",
-    "table_of",
-    "usable_ids",
-    "whole_resources",
-]
+from ophl7.domain.patient import Patient, Side, other_side
+from ophl7.domain.policy import Policy
+from ophl7.domain.verdicts import Hold, Verdict, accepts
+from ophl7.hl7v2.message import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,107 +236,3 @@ class Context:
             for key in self.match.named.keys:
                 await _load(Read("repeat", (*key.key, line.same_set.hex())))
             return self._view.repeated(self.match, line.same_set)
-
-
-Handler = Callable[[Segment, Context], Coroutine[Any, Any, Sequence[Change]]]
-Rule = Callable[[Change, Context], Coroutine[Any, Any, Verdict | None]]
-
-_EVENT = re.compile(r"[A-Z0-9]{3}\^[A-Z0-9]{3}")
-_SEGMENT = re.compile(r"[A-Z][A-Z0-9]{2}")
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
-
-
-@dataclass(frozen=True, slots=True)
-class RegisteredHandler:
-    """One handler. each: once per such segment, in message order; otherwise once, for the first."""
-
-    name: str
-    events: tuple[str, ...]
-    segment: str
-    each: bool
-    call: Handler
-
-
-@dataclass(frozen=True, slots=True)
-class RegisteredRule:
-    """One rule. kinds: the kinds of change that it judges."""
-
-    name: str
-    kinds: tuple[str, ...]
-    call: Rule
-
-
-def _checked_name(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise RegistrationError(f"{name!r} is not a usable name: lower case letters, digits and _ only")
-    return name
-
-
-def _checked_coroutine(name: str, call: Callable[..., object]) -> str:
-    if not iscoroutinefunction(call):
-        raise RegistrationError(f"{name} is no coroutine; write it with `async def`")
-    return name
-
-
-@dataclass(slots=True)
-class Handlers:
-    """The handlers of one module. Registration happens when the loader asks for `registered`, never at import."""
-
-    name: str
-    registered: list[RegisteredHandler] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        _checked_name(self.name)
-
-    def on(self, *events: str, segment: str = "MSH", each: bool = False) -> Callable[[Handler], Handler]:
-        """Registers a coroutine for trigger events (`ADT^A04`) and a segment; a segment that is absent calls nobody.
-
-        Raises RegistrationError for something that is no event or no segment name.
-        """
-        for event in events:
-            if not _EVENT.fullmatch(event):
-                raise RegistrationError(f"handlers {self.name!r}: {event!r} is not an event; write it like 'ADT^A04'")
-        if not events:
-            raise RegistrationError(f"handlers {self.name!r}: no event given")
-        if not _SEGMENT.fullmatch(segment):
-            raise RegistrationError(f"handlers {self.name!r}: {segment!r} is not a segment name; write it like 'PID'")
-
-        def register(call: Handler) -> Handler:
-            name = _checked_coroutine(f"{self.name}.{call.__name__}", call)
-            self.registered.append(RegisteredHandler(name, events, segment, each, call))
-            return call
-
-        return register
-
-
-@dataclass(slots=True)
-class Rules:
-    """The authority rules of one module."""
-
-    name: str
-    registered: list[RegisteredRule] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        _checked_name(self.name)
-
-    def judge(self, *patterns: str) -> Callable[[Rule], Rule]:
-        """Registers a coroutine that judges changes: kinds or patterns (`appointment.*`). None = no opinion.
-
-        The strictest verdict of all rules wins; a rule that fails holds the message. Raises RegistrationError for a pattern
-        that no kind of change has.
-        """
-        kinds: list[str] = []
-        for pattern in patterns:
-            matched = [kind for kind in KINDS if fnmatchcase(kind, pattern)]
-            if not matched:
-                raise RegistrationError(f"rules {self.name!r}: no change is called {pattern!r}; there are {', '.join(KINDS)}")
-            kinds += [kind for kind in matched if kind not in kinds]
-        if not kinds:
-            raise RegistrationError(f"rules {self.name!r}: no kind of change given")
-
-        def register(call: Rule) -> Rule:
-            name = _checked_coroutine(f"{self.name}.{call.__name__}", call)
-            self.registered.append(RegisteredRule(name, tuple(kinds), call))
-            return call
-
-        return register
