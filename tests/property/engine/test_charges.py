@@ -49,6 +49,9 @@ class Sent:
     voided: tuple[Line, ...] = ()
 
 
+Judged = tuple[set[str], set[str], tuple[Line, ...]]
+
+
 @dataclass
 class Model:
     replaces: bool = False  # the PM's profile: corrections
@@ -77,8 +80,17 @@ class Model:
             return "sent", credit or sent[-1]
         return ("held", waits[0]) if waits else None
 
-    def judge(self, of: Sent) -> tuple[set[str], set[str], tuple[Line, ...]]:
-        """Why it waits, which FT1-2 it waits for so that others wait behind it, and the lines that would leave."""
+    def judge(self, of: Sent, known: dict[int, Judged] | None = None) -> Judged:
+        """Why it waits, which FT1-2 it waits for so that others wait behind it, and the lines that would leave.
+
+        known: what was judged of those before it while nothing moved: each of them would be judged again for each behind it.
+        """
+        known = {} if known is None else known
+        if of.place not in known:
+            known[of.place] = self._judged(of, known)
+        return known[of.place]
+
+    def _judged(self, of: Sent, known: dict[int, Judged]) -> Judged:
         reasons: set[str] = set() if of.chart in self.known else {"patient"}
         awaits: set[str] = set()
         leaving: list[Line] = []
@@ -108,7 +120,7 @@ class Model:
         if of.chart in self.known:
             brings = {line.number for line in leaving if line.kind == "CG"} if not reasons else set()
             before = [one for one in self.came if one.place < of.place and one.state == "held" and one.chart in self.known]
-            if any(self.same_lane(of, one) and self.judge(one)[1] - brings for one in before):
+            if any(self.same_lane(of, one) and self.judge(one, known)[1] - brings for one in before):
                 reasons.add("lane")
         return reasons, awaits, tuple(leaving)
 
@@ -125,10 +137,11 @@ class Model:
         moved = True
         while moved:
             moved = False
+            known: dict[int, Judged] = {}
             for one in self.came:
                 if one.state != "held":
                     continue
-                reasons, _, leaving = self.judge(one)
+                reasons, _, leaving = self.judge(one, known)
                 if not reasons:
                     one.voided = self.voids(one, leaving)
                     one.state, one.left = ("accepted", leaving) if leaving else ("ignored", ())
