@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 
 from ophl7 import settings
 from ophl7.broker import Broker
+from ophl7.domain.provenance import origins_of
 from ophl7.errors import SettingsError
 from ophl7.observe.logs import make_log
 from tests.acceptance.messages import OSCAR, RUTH, Person, Side, Visit, adt, dft, message, pid, segments, siu
@@ -211,7 +211,7 @@ async def test_each_current_value_knows_the_message_and_the_row_that_brought_it_
     await practice.accepted(practice.patients, adt("O1", "A08", replace(BOTH, street="9 NEW RD"), sender=practice.patients))
     patient = practice.patient("7050")
     assert patient is not None
-    origins = {path: (number, rule) for number, rule, _, paths in json.loads(patient["origins"]) for path in paths.split(" ")}
+    origins = {path: (origin.message, origin.rule) for path, origin in origins_of(patient["origins"]).items()}
     assert set(origins) == set(patient["fields"])
     registered = "#1" if practice.patients == "pm" else "#6"
     assert origins["PID-5"] == (practice.journal("REG")["id"], registered)
