@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-import shutil
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -58,14 +57,10 @@ from ophl7.store.reader import SqliteReader
 from ophl7.store.sqlite import SqliteStore
 from ophl7.store.sqlite_books import SqliteBooks
 from ophl7.units import Address, nearby
+from ophl7.watching import watch_disk, watch_store
 
 # What one handler or rule may take before it is broken off (#95). Real ones take microseconds.
 HANDLER_SECONDS = 2.0
-
-_DISK_CHECK_SECONDS = 5.0
-
-# A night without messages must not hide a database that cannot be written: so often a row of no meaning is written.
-_STORE_CHECK_SECONDS = 10.0
 
 # Why nothing is taken, in the words of /readyz.
 _CLOSED = {
@@ -179,8 +174,9 @@ class Broker:
         for side in SIDES:
             if settings.peer(side).url is not None:  # without one there is nothing to run: deliveries wait
                 self._own(self.outboxes[side].run(), f"delivery to the {side.upper()}")
-        self._own(self._watch_disk(), "disk watch")
-        self._own(self._watch_store(), "database watch")
+        folder = settings.database_path.absolute().parent
+        self._own(watch_disk(self.engine, self.alarms, folder, settings.disk_reserve, self._close_connections), "disk watch")
+        self._own(watch_store(self.engine), "database watch")
         await self._open_web()
         for side in SIDES:
             await self._listen(side)
@@ -356,30 +352,6 @@ class Broker:
     def _close_connections(self) -> None:
         for listener in self.listeners.values():
             listener.close_all()
-
-    async def _watch_disk(self) -> None:
-        """Past the mark nothing more is taken, before the database runs into the end of the disk (#94)."""
-        reserve = self.settings.disk_reserve
-        folder = self.settings.database_path.absolute().parent
-        while True:
-            try:
-                free = shutil.disk_usage(folder).free
-            except OSError:  # the folder is away: so is its room
-                free = 0
-            if free < reserve and "disk" not in self.engine.closed_for:
-                self.engine.close_for("disk")
-                self._close_connections()
-                self.alarms.ring("disk", reason=f"only {free // 2**20} MiB are free where the database is")
-            elif free >= reserve and "disk" in self.engine.closed_for:
-                self.engine.open_for("disk")
-                self.alarms.clear("disk")
-            await asyncio.sleep(_DISK_CHECK_SECONDS)
-
-    async def _watch_store(self) -> None:
-        """Readiness says whether the database can be written now, not whether it could when the last message came (#94)."""
-        while True:
-            await asyncio.sleep(_STORE_CHECK_SECONDS)
-            self.engine.doubt_store()
 
     def _watch_over(self) -> None:
         """Readiness and the gauges."""

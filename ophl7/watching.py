@@ -1,0 +1,44 @@
+"""What the broker keeps an eye on while it runs: the disk, the database, and whether anybody must be told of something."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from ophl7.engine.intake import Engine
+from ophl7.observe.alarms import Alarms
+
+_DISK_CHECK_SECONDS: Final = 5.0
+
+# A night without messages must not hide a database that cannot be written: so often a row of no meaning is written.
+_STORE_CHECK_SECONDS: Final = 10.0
+
+
+async def watch_disk(engine: Engine, alarms: Alarms, folder: Path, reserve: int, close_connections: Callable[[], None]) -> None:
+    """Past the mark nothing more is taken, before the database runs into the end of the disk (#94). Runs until cancelled.
+
+    folder: where the database is. reserve: bytes that must be free. close_connections: of both listeners.
+    """
+    while True:
+        try:
+            free = shutil.disk_usage(folder).free
+        except OSError:  # the folder is away: so is its room
+            free = 0
+        if free < reserve and "disk" not in engine.closed_for:
+            engine.close_for("disk")
+            close_connections()
+            alarms.ring("disk", reason=f"only {free // 2**20} MiB are free where the database is")
+        elif free >= reserve and "disk" in engine.closed_for:
+            engine.open_for("disk")
+            alarms.clear("disk")
+        await asyncio.sleep(_DISK_CHECK_SECONDS)
+
+
+async def watch_store(engine: Engine) -> None:
+    """Readiness says whether the database can be written now, not whether it could when the last message came (#94)."""
+    while True:
+        await asyncio.sleep(_STORE_CHECK_SECONDS)
+        engine.doubt_store()
