@@ -15,9 +15,12 @@ from ophl7 import __version__, doorkey
 from ophl7.admin.app import make_app
 from ophl7.admin.ports import Face
 from ophl7.admin.server import HttpServer
+from ophl7.alarm_keeper import AlarmKeeper
+from ophl7.alarm_settings import hours_of, limits_of, webhook_of
 from ophl7.book_orders import books_of
 from ophl7.certificates import CertificateWatch, PeerTls, read_tls
 from ophl7.clock import SystemClock
+from ophl7.domain.office_hours import OfficeHours
 from ophl7.domain.patient import Side
 from ophl7.engine.code_entries import CodeEntries
 from ophl7.engine.custody import Custody
@@ -39,6 +42,7 @@ from ophl7.engine.storage import Store
 from ophl7.engine.tripwire import Tripwire
 from ophl7.engine.unmerging import Unmerging
 from ophl7.extend.loading import Loaded, load_parts
+from ophl7.feeds import Feeds
 from ophl7.links import SIDES, add_link_gauges, describe_links
 from ophl7.mllp.listener import Listener
 from ophl7.mllp.sender import MllpSender
@@ -48,6 +52,7 @@ from ophl7.observe.health import Health
 from ophl7.observe.lag import LoopLag
 from ophl7.observe.logs import Log
 from ophl7.observe.metrics import CONTENT_TYPE, Metrics
+from ophl7.observe.put_off import PutOff
 from ophl7.observe.telling import EngineTeller, LinkTeller, ListenerTeller
 from ophl7.orders import Orders
 from ophl7.overdue import Overdue
@@ -57,7 +62,7 @@ from ophl7.store.reader import SqliteReader
 from ophl7.store.sqlite import SqliteStore
 from ophl7.store.sqlite_books import SqliteBooks
 from ophl7.units import Address, nearby
-from ophl7.watching import watch_disk, watch_store
+from ophl7.watching import watch_disk, watch_people, watch_store
 
 # What one handler or rule may take before it is broken off (#95). Real ones take microseconds.
 HANDLER_SECONDS = 2.0
@@ -94,7 +99,9 @@ class Broker:
         self.clock: Clock = clock if clock is not None else SystemClock()
         self.log = log
         self.metrics = Metrics(__version__)
-        self.alarms = Alarms(log)
+        self.webhook = webhook_of(settings, log)
+        tell = self.webhook.tell if self.webhook is not None else lambda _event, _row: None
+        self.alarms = Alarms(log, self._now, tell)
         self.health = Health()
         self.store: Store = store if store is not None else SqliteStore(settings.database_path)
         self.policy = policy_from(settings)
@@ -121,6 +128,9 @@ class Broker:
         self._codes: CodeEntries
         self._unmerging: Unmerging
         self._web: HttpServer | None = None
+        self._put_off = PutOff()
+        self._keeper: AlarmKeeper
+        self._feeds: Feeds
 
     # -- start --------------------------------------------------------------------------------------------------------
 
@@ -146,6 +156,8 @@ class Broker:
         self._stack.push_async_callback(self.store.close)
         counters = await self.store.open()
         self._stack.push_async_callback(self._cancel_tasks)
+        kept = await self.store.alarms()
+        self.alarms.restore(kept)
         watchdog = self._stack.enter_context(Watchdog(HANDLER_SECONDS))
         outlets = Outlets()
         runner = Runner(watchdog)
@@ -161,6 +173,12 @@ class Broker:
         teller = EngineTeller(self.log, self.metrics.counters, self.alarms, self._watch_failures)
         self.engine = Engine(self.store, decider, self.policy, self.clock, Ids(counters), outlets, teller)
         self.engine.bind(on_connected=self._peer_seen, on_away=self._close_connections, on_back=self._take_up)
+        self._keeper = AlarmKeeper(self.engine, self.alarms, self.clock, self.log)
+        hours = hours_of(settings)
+        self._feeds = Feeds(
+            self.alarms, self.clock, hours, limits_of(settings), lambda side: self.outboxes[side].status, self._put_off.since
+        )
+        self._feeds.heard.update(kept.heard)
         for side in SIDES:
             self.outboxes[side] = self._outbox(side)
             outlets.add(self.outboxes[side])
@@ -177,9 +195,13 @@ class Broker:
         folder = settings.database_path.absolute().parent
         self._own(watch_disk(self.engine, self.alarms, folder, settings.disk_reserve, self._close_connections), "disk watch")
         self._own(watch_store(self.engine), "database watch")
-        await self._open_web()
+        self._own(self._keeper.run(), "keeper of alarms")
+        if self.webhook is not None:
+            self._own(self.webhook.run(), "webhook")
+        await self._open_web(hours)
         for side in SIDES:
             await self._listen(side)
+            self.alarms.clear("listener_closed", side)  # one of before the restart
         return Listening(self.listeners["pm"].address, self.listeners["emr"].address)
 
     def _outbox(self, side: Side) -> Outbox:
@@ -195,7 +217,7 @@ class Broker:
             LinkPolicy(peer.retry.first, peer.retry.longest, peer.nack_default, review=peer.on_timeout == "review"),
             self.engine.mark,
             self.clock,
-            LinkTeller(self.log, self.metrics.counters, self.alarms),
+            LinkTeller(self.log, self.metrics.counters, self.alarms, self._put_off, self._now),
             self._chance,
         )
 
@@ -217,7 +239,7 @@ class Broker:
         await listener.start()
         self.listeners[side] = listener
 
-    async def _open_web(self) -> None:
+    async def _open_web(self, hours: OfficeHours) -> None:
         """Health, metrics, API and status page."""
         settings = self.settings
         reader = SqliteReader(settings.database_path)
@@ -258,9 +280,12 @@ class Broker:
             authorities={side: self.policy.authority_of(side) for side in SIDES},
             namings=self.policy.namings,
             version=__version__,
+            alarms=self.alarms.open,
+            acknowledge=self._keeper.acknowledge,
             books=books_of(self.engine, SqliteBooks(reader), self.policy, self.clock),
         )
-        self._own(Overdue(reader, self.clock, self.alarms).run(), "watch over what waits")
+        overdue = Overdue(reader, self.clock, self.alarms, hours, self._put_off)
+        self._own(watch_people(self._feeds, overdue, self._keeper, self.alarms), "watch over what waits")
         server = HttpServer(make_app(face), settings.http_listen.host, settings.http_listen.port)
         self._stack.push_async_callback(server.stop)
         await server.start()
@@ -321,18 +346,22 @@ class Broker:
 
     # -- what happens meanwhile ---------------------------------------------------------------------------------------
 
+    def _now(self) -> float:
+        return self.clock.now().timestamp()
+
     def _peer_seen(self, side: Side) -> None:
         self.outboxes[side].hurry()
 
     def _watch_failures(self, decision: Decision) -> None:
         """A part that fails on five lanes in a row would put everything into custody: its peer is cut off and queues (#95)."""
+        self._feeds.heard[decision.peer] = self._now()
         if decision.state == "duplicate" or decision.peer in self._cut_off:
             return
         failed = decision.failed.partition(":")[2]
         if not self._tripwire.decided(decision.peer, decision.event, decision.subject, failed):
             return
         self._cut_off[decision.peer] = failed
-        self.alarms.ring("listener_closed", peer=decision.peer, handler=failed)
+        self.alarms.ring("listener_closed", decision.peer, handler=failed)
         task = asyncio.create_task(self._cut(decision.peer), name=f"closing the listener of the {decision.peer.upper()}")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

@@ -54,7 +54,7 @@ def _of_peer(settings: Settings, side: Side) -> PeerTls:
 
 
 class CertificateWatch:
-    """Rings the alarm `certificate` when one of ours is about to end, and again when it has ended.
+    """Rings the alarm `certificate` when one of ours is about to end, and `certificate_expired` when it has ended.
 
     An expired certificate does not stop the start: a broker that runs goes on with it too, the other peer's messages would
     wait for nothing, and a peer that checks certificates keeps its messages until there is a new one (docs/decisions/0023).
@@ -64,7 +64,6 @@ class CertificateWatch:
         self._validities = {side: peer.validity for side, peer in peers.items() if peer.validity is not None}
         self._clock = clock
         self._alarms = alarms
-        self._told: dict[Side, str] = {}
 
     @property
     def watching(self) -> bool:
@@ -72,17 +71,18 @@ class CertificateWatch:
         return bool(self._validities)
 
     def look(self) -> list[str]:
-        """What there is to say about them now, a sentence each; what was not said before rings the alarm."""
+        """What there is to say about them now, a sentence each; what is new rings, what is over ends."""
         now = self._clock.now()
         said: list[str] = []
-        for side, validity in self._validities.items():
-            stage, words = _judge(validity, now, Names.of_peer(side).cert)
-            if not stage:
-                continue
-            said.append(words)
-            if self._told.get(side) != stage:
-                self._told[side] = stage
-                self._alarms.ring("certificate", peer=side, reason=words)
+        for side in SIDES:
+            validity = self._validities.get(side)
+            kind, words = _judge(validity, now, Names.of_peer(side).cert) if validity is not None else ("", "")
+            for known in ("certificate", "certificate_expired"):
+                if kind != known:
+                    self._alarms.clear(known, side)
+            if kind:
+                said.append(words)
+                self._alarms.ring(kind, side, reason=words)
         return said
 
     async def run(self) -> None:
@@ -102,20 +102,20 @@ class CertificateWatch:
 
 
 def _judge(validity: Validity, now: datetime, name: str) -> tuple[str, str]:
-    """A stage that changes when there is something new to say, empty when all is well, and the sentence."""
+    """The kind of alarm, empty when all is well, and the sentence."""
     renew = "put a new one and its key there and restart ophl7"
     if now >= validity.ends:
         return (
-            "expired",
+            "certificate_expired",
             f"the certificate in {name} expired on {_day(validity.ends)}: who checks it does not talk to us; {renew}",
         )
     if now < validity.begins:
         return (
-            "early",
+            "certificate",
             f"the certificate in {name} is valid from {_day(validity.begins)} on only; is this machine's clock right?",
         )
     if validity.ends - now < SOON:
-        return "soon", f"the certificate in {name} expires on {_day(validity.ends)}; {renew} before that"
+        return "certificate", f"the certificate in {name} expires on {_day(validity.ends)}; {renew} before that"
     return "", ""
 
 

@@ -1,22 +1,24 @@
 """What has waited too long for somebody: merges that one side has done only, and messages in custody (decisions 6 and 11).
 
-Nothing is ever dropped by its age: time only rings.
+Nothing is ever dropped by its age: time only rings. What somebody in the practice must do is judged by office time, so nothing
+rings anew while nobody is there.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Final, Literal, NamedTuple, Protocol
 
+from ophl7.domain.office_hours import OfficeHours
 from ophl7.engine.ports import Clock
 from ophl7.errors import StoreAway
+from ophl7.feeds import PUT_OFF_SECONDS
 from ophl7.observe.alarms import Alarms
-
-# Asking costs a look into an index of what is open; what rings a minute later is no worse.
-_CHECK_SECONDS = 60.0
+from ophl7.observe.put_off import PutOff
 
 Held = Literal["SIU", "DFT"]
+
+WORKING_DAY: Final = 8 * 3600.0
+_MOST_ASKED: Final = 20
 
 
 class Reads(Protocol):
@@ -28,56 +30,72 @@ class Reads(Protocol):
     async def held_messages(self, kind: Held, since_before: float) -> int:
         """How many messages of this type have been in custody since before then."""
 
+    async def held_long(self, since_before: float) -> int:
+        """How many messages of any type have been in custody since before then."""
+
+    async def held_for(self, key: str) -> int:
+        """How many holds wait for this key."""
+
+    async def delivery_waits(self, number: int) -> bool:
+        """Whether it is not settled."""
+
 
 class Watch(NamedTuple):
-    """An alarm of this kind rings when something has waited so many seconds. held: messages of which type, None for merges."""
+    """An alarm of this kind rings when something has waited so many seconds, of office time or of the clock's.
+
+    what: merges, messages in custody of a type, or any.
+    """
 
     kind: str
     seconds: float
-    held: Held | None
-    reason: str
+    what: Held | Literal["merges", "any"]
+    office: bool = True
 
 
 WATCHES: Final = (
-    Watch("merges", 24 * 3600.0, None, "charts are merged in one system only, for more than 24 hours"),
-    Watch("held_bookings", 15 * 60.0, "SIU", "bookings or arrivals are held, for more than 15 minutes"),
-    Watch("held_charges", 3600.0, "DFT", "charges are held, for more than an hour"),
+    Watch("merges", 24 * 3600.0, "merges", office=False),
+    Watch("held_bookings", 15 * 60.0, "SIU"),
+    Watch("held_charges", 3600.0, "DFT"),
+    Watch("held_long", WORKING_DAY, "any"),
 )
+
+# Alarms about a part that failed, and the hold that each failure leaves (#95).
+_LEFT_BY_FAILURES: Final = ("handler", "message_kept")
 
 
 class Overdue:
-    """Rings when the first of a kind is overdue and when there are more of them; silent again when none is."""
+    """Rings when one of a kind is overdue; silent again when none is."""
 
-    def __init__(
-        self, reads: Reads, clock: Clock, alarms: Alarms, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    ) -> None:
-        """sleep: until the next look, for tests."""
+    def __init__(self, reads: Reads, clock: Clock, alarms: Alarms, hours: OfficeHours, put_off: PutOff) -> None:
         self._reads = reads
         self._clock = clock
         self._alarms = alarms
-        self._sleep = sleep
-        self._known: dict[str, int] = {}
-
-    async def run(self) -> None:
-        """Runs until cancelled. The first look is a minute after the start: nothing reads the database before somebody asks."""
-        while True:
-            await self._sleep(_CHECK_SECONDS)
-            await self.look()
+        self._hours = hours
+        self._put_off = put_off
 
     async def look(self) -> None:
         """Once. A database that cannot be read just now has an alarm of its own, and is asked again."""
         now = self._clock.now().timestamp()
-        for watch in WATCHES:
-            before = now - watch.seconds
-            try:
-                if watch.held is None:
-                    count = await self._reads.open_merges(before)
+        try:
+            for watch in WATCHES:
+                before = self._hours.back(now, watch.seconds) if watch.office else now - watch.seconds
+                if count := await self._count(watch, before):
+                    self._alarms.ring(watch.kind, waiting=count)
                 else:
-                    count = await self._reads.held_messages(watch.held, before)
-            except (StoreAway, TimeoutError):
-                return
-            if count > self._known.get(watch.kind, 0):
-                self._alarms.ring(watch.kind, waiting=count, reason=watch.reason)
-            elif count == 0:
-                self._alarms.clear(watch.kind)
-            self._known[watch.kind] = count
+                    self._alarms.clear(watch.kind)
+            for kind in _LEFT_BY_FAILURES:
+                for about in self._alarms.about(kind):
+                    if not await self._reads.held_for(f"handler:{about if kind == 'handler' else 'store'}"):
+                        self._alarms.clear(kind, about)
+            for delivery in self._put_off.older(now - PUT_OFF_SECONDS, _MOST_ASKED):  # a person may have let it go
+                if not await self._reads.delivery_waits(delivery):
+                    self._put_off.over(delivery)
+        except (StoreAway, TimeoutError):
+            return
+
+    async def _count(self, watch: Watch, before: float) -> int:
+        if watch.what == "merges":
+            return await self._reads.open_merges(before)
+        if watch.what == "any":
+            return await self._reads.held_long(before)
+        return await self._reads.held_messages(watch.what, before)

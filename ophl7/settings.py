@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, SecretStr, Va
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ophl7 import units
+from ophl7.domain.office_hours import ClosedDays, Week, read_closed_days, read_week
 from ophl7.domain.profile import Profile
 from ophl7.errors import SettingsError
 from ophl7.hl7v2 import charset
@@ -150,6 +151,7 @@ class PeerSettings(BaseModel):
     on_timeout: Annotated[Literal["resend", "review"], _read(units.one_of("resend", "review"))] = _setting(
         "resend", "silence: resend (same bytes, same MSH-10), or review: a person decides whether it has arrived"
     )
+    silence: _Seconds = _setting("2h", "office time without a message of this peer after which an alarm rings; 0 = never")
 
     @field_validator("names")
     @classmethod
@@ -225,6 +227,24 @@ class Settings(BaseSettings):
     )
     disk_reserve: Annotated[int, _read(units.size_within("0", "1024GiB"))] = _setting(
         "256MiB", "free disk space below which nothing is accepted, so that what was accepted can still be delivered"
+    )
+    office_hours: Annotated[Week, _read(read_week)] = _setting(
+        "Mon-Fri 08:00-18:00", "when somebody is there to hear an alarm: days and times in the practice's zone, or always"
+    )
+    closed_days: Annotated[ClosedDays, _read(read_closed_days)] = _setting(
+        "", "days without office hours: 2026-11-27 for one day, 12-25 for that day of each year"
+    )
+    queue_age: _PositiveSeconds = _setting(
+        "15m", "office time that a message may wait for delivery, or a link be down, before an alarm rings"
+    )
+    queue_depth: Annotated[int, _read(units.number(1, 1_000_000))] = _setting(
+        "1000", "messages that may wait for one destination before an alarm rings"
+    )
+    alarm_webhook: Annotated[SecretStr | None, _read(_or_none(lambda text: SecretStr(units.web_address(text))))] = _setting(
+        "", "where alarms are posted to as JSON when they open and when they end: https://host/path", secret=True
+    )
+    alarm_webhook_key: Annotated[SecretStr | None, _read(_secret)] = _setting(
+        "", "signs what is posted: header X-Ophl7-Signature, HMAC-SHA256 of the body", secret=True
     )
     log_format: Annotated[Literal["auto", "json", "console"], _read(units.one_of("auto", "json", "console"))] = _setting(
         "auto", "json or console; auto = json, but console on a terminal"

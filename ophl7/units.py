@@ -247,6 +247,18 @@ def token(text: str) -> str:
     return text
 
 
+def web_address(text: str) -> str:
+    """An http or https address that something is posted to. The text stays out of the errors: it may hold a secret."""
+    try:
+        parts = urlsplit(text)
+        fits = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
+    except ValueError:
+        fits = False
+    if not fits or not re.fullmatch(r"[\x21-\x7e]+", text):
+        raise ValueError("is no web address; write for example https://alarms.example.org/ophl7, without a user and a password")
+    return text
+
+
 def _network_fault(item: str) -> str:
     try:
         meant = ip_network(item, strict=False)

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
+from ophl7.alarm_keeper import AlarmKeeper
+from ophl7.domain.patient import Side
 from ophl7.engine.intake import Engine
+from ophl7.feeds import Feeds
 from ophl7.observe.alarms import Alarms
+from ophl7.overdue import Overdue
 
 _DISK_CHECK_SECONDS: Final = 5.0
 
 # A night without messages must not hide a database that cannot be written: so often a row of no meaning is written.
 _STORE_CHECK_SECONDS: Final = 10.0
+
+# Asking costs a look into an index of what is open; what rings a minute later is no worse.
+_LOOK_SECONDS: Final = 60.0
 
 
 async def watch_disk(engine: Engine, alarms: Alarms, folder: Path, reserve: int, close_connections: Callable[[], None]) -> None:
@@ -33,8 +40,31 @@ async def watch_disk(engine: Engine, alarms: Alarms, folder: Path, reserve: int,
             alarms.ring("disk", reason=f"only {free // 2**20} MiB are free where the database is")
         elif free >= reserve and "disk" in engine.closed_for:
             engine.open_for("disk")
-            alarms.clear("disk")
+        if free >= reserve:
+            alarms.clear("disk")  # also one of before a restart
         await asyncio.sleep(_DISK_CHECK_SECONDS)
+
+
+async def watch_people(
+    feeds: Feeds,
+    overdue: Overdue,
+    keeper: AlarmKeeper,
+    alarms: Alarms,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """Whether anybody must be told of something, once a minute. Runs until cancelled.
+
+    The first look is a minute after the start: nothing reads the database before somebody asks. sleep: until the next look.
+    """
+    known: dict[Side, float] = dict(feeds.heard)
+    while True:
+        await sleep(_LOOK_SECONDS)
+        await overdue.look()
+        feeds.look()
+        alarms.tick()
+        if feeds.heard != known:
+            known = dict(feeds.heard)
+            keeper.heard(known)
 
 
 async def watch_store(engine: Engine) -> None:

@@ -283,6 +283,20 @@ LINK: Mapping[str, Any] = {
 BY_A_PERSON: Mapping[str, Any] = {"decided_at": TIME, "decided_by": TEXT}
 
 
+ALARM: Mapping[str, Any] = {
+    "id": NUMBER,
+    "kind": TEXT,
+    "about": MAYBE,
+    "reason": TEXT,
+    "todo": TEXT,
+    "count": NUMBER,
+    "opened_at": TIME,
+    "acknowledged_at": MAYBE_TIME,
+    "acknowledged_by": MAYBE,
+    "resolved_at": MAYBE_TIME,
+    "how": {"type": ["string", "null"], "enum": ["cause_gone", "acknowledged", None]},
+}
+
 AUDIT: Mapping[str, Any] = {
     "id": NUMBER,
     "at": TIME,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from ophl7.admin import audit, dispatching, explained, holds, maps, merges, messages, people, queues, replays, unmerges
+from ophl7.admin import alarms, audit, dispatching, explained, holds, maps, merges, messages, people, queues, replays, unmerges
 from ophl7.admin.answers import (
+    ALARM,
     APPOINTMENT,
     AUDIT,
     BY_A_PERSON,
@@ -216,6 +217,23 @@ CALLS: tuple[Call, ...] = (
     _on_delivery("arrived", "Says that a delivery without an answer has arrived, as was seen there"),
     _on_link("pause", "Sends nothing to this peer until it is resumed, also after a restart"),
     _on_link("resume", "Sends to this peer again"),
+    Listing(
+        "/alarms",
+        alarms.alarms,
+        "Alarms that are open, and those that are over",
+        ALARM,
+        (
+            Parameter("state", "open or resolved; both if not said", alarms.STATES),
+            Parameter("kind", "what kind of alarm", alarms.ALARM_KINDS),
+        ),
+    ),
+    Deed(
+        "/alarms/{id}/acknowledge",
+        alarms.acknowledge,
+        "Says that somebody looks after an alarm, which ends it where nothing else does; audited with the reason",
+        WHY,
+        ALARM,
+    ),
     Listing(
         "/audit",
         audit.audit,

@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from ophl7.admin.alarms import alarm_item
 from ophl7.admin.bodies import LONGEST_REASON, read_form, reason_in
 from ophl7.admin.guard import COOKIE, Guard
 from ophl7.admin.holds import ENDS, carry_out, find
@@ -130,6 +131,7 @@ class Pages:
             "version": face.version,
             "ready": status == HTTPStatus.OK,
             "trouble": [check["reason"] for check in checks.get("checks", {}).values() if check["reason"]],
+            "alarms": [alarm_item(face, row) for row in face.alarms()],
             "links": list(face.links()),
             "peers": PEERS,
             "away": False,

@@ -19,6 +19,7 @@ from ophl7.domain.patient import Patient, Side
 from ophl7.domain.profile import Profile
 from ophl7.engine.acts import Act, Done, NotDone, Replayed, Replaying, Unmerge
 from ophl7.engine.aftermath import CannotUnmerge, UnmergePlan
+from ophl7.engine.alarm_rows import AlarmRow
 from ophl7.engine.chain import Link
 from ophl7.engine.code_entries import Entered, Entry
 from ophl7.engine.dispatching import DeliveryAct, Dispatched, LinkAct, NotDispatched
@@ -170,6 +171,11 @@ class Reads(Protocol):
     ) -> Sequence[Row]:
         """Codes that came without an entry. Columns: id peer name code first_message last_message first_at last_at messages."""
 
+    async def alarms(
+        self, *, open_only: bool | None = None, kind: str | None = None, before: int | None = None, limit: int = 50
+    ) -> Sequence[AlarmRow]:
+        """What has rung. open_only: True = what is open, False = what is over."""
+
     async def audit(
         self,
         *,
@@ -216,6 +222,7 @@ class Face:
     unmerge: the same for a delivery, a link, an entry in a code table, a message, and a merge. explain: what would become of a
     frame of that peer, which changes nothing; raises StoreAway, TimeoutError. profiles: what each peer's product is like;
     namings: how it names patients. routes, plugins: one object each. authorities: the default assigning authority of each side.
+    alarms: those that are open, newest first. acknowledge: (id, actor, reason), as `act`; None when no such alarm is open.
     books: see `books_ports`.
     """
 
@@ -241,4 +248,6 @@ class Face:
     authorities: Mapping[Side, str]
     namings: Mapping[Side, Naming]
     version: str
+    alarms: Callable[[], Sequence[AlarmRow]]
+    acknowledge: Callable[[int, str, str], Awaitable[AlarmRow | None]]
     books: Books

@@ -59,7 +59,7 @@ class OfficeHours:
         )
 
     def back(self, end: float, seconds: float) -> float:
-        """seconds > 0. The latest instant after which the practice was open for so long until `end`; what is older has waited longer.
+        """The latest instant after which the practice was open for so long (above 0) until `end`: what is older waits longer.
 
         Minus infinity when there was not so much office time in the last 400 days.
         """

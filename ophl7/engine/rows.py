@@ -11,6 +11,7 @@ from ophl7.domain.charge import Charge, ChargeState
 from ophl7.domain.identifiers import Identifier
 from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient, Side
+from ophl7.engine.alarm_rows import AlarmRow
 from ophl7.engine.code_rows import CodeEntry, CodeSeen
 from ophl7.engine.lists import ListProgress, ListRefusal
 from ophl7.engine.roll_ups import RollUp
@@ -252,6 +253,8 @@ class Rows:
     roll_ups: dict[int, RollUp] = field(default_factory=dict)
     codes: list[CodeEntry] = field(default_factory=list)
     codes_seen: list[CodeSeen] = field(default_factory=list)
+    alarms: dict[int, AlarmRow] = field(default_factory=dict)
+    heard: dict[Side, float] = field(default_factory=dict)  # when a peer last sent anything
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__slots__)

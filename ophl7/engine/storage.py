@@ -16,6 +16,7 @@ from typing import Protocol
 
 from ophl7.domain.changes import Stream
 from ophl7.domain.patient import Side
+from ophl7.engine.alarm_rows import AlarmsKept
 from ophl7.engine.rows import (
     AuditRow,
     ChargeUpdate,
@@ -139,6 +140,9 @@ class Store(Protocol):
 
     async def paused(self) -> Mapping[Side, str]:
         """Destinations to which nothing is sent until somebody resumes them, each with why (see PauseMark)."""
+
+    async def alarms(self) -> AlarmsKept:
+        """Alarms that are open, the last id in use, and when each peer was last heard of."""
 
     async def open_deliveries(self) -> Sequence[OpenDelivery]:
         """Everything that is not settled, oldest first."""

@@ -32,8 +32,8 @@ _OF_A_MESSAGE = """
     outcome ack_code queue destination attempt duration_ms error_code
 """
 _OF_THE_HOUSE = """
-    address alarm batch check code connections count delivery_id error field file grace_s hold_id kind limit merge_id
-    logger path pid plugin port reason remote segment setting signal state url version waiting where
+    address alarm alarm_id batch check code connections count delivery_id error field file grace_s hold_id kind limit merge_id
+    logger path pid plugin port reason remote segment setting signal state todo url version waiting where
     refused_fields
 """
 FIELDS: frozenset[str] = frozenset((_OF_A_MESSAGE + _OF_THE_HOUSE).split())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import time
 
 from ophl7.domain.patient import Side
 from ophl7.engine.deciding import Decision
@@ -11,8 +12,10 @@ from ophl7.hl7v2.redact import safe_control_id
 from ophl7.observe.alarms import Alarms
 from ophl7.observe.logs import Log
 from ophl7.observe.metrics import Counters
+from ophl7.observe.put_off import PutOff
 
 _FAILED_STATES = frozenset({"parked", "held", "unknown"})
+_REFUSALS = frozenset({"AE", "AR", "CE"})
 
 
 class EngineTeller:
@@ -26,7 +29,6 @@ class EngineTeller:
         self._counters = counters
         self._alarms = alarms
         self._also = also
-        self._turned_back: set[Side] = set()
 
     def decided(self, decision: Decision) -> None:
         """One line a message, and its numbers."""
@@ -60,21 +62,17 @@ class EngineTeller:
         if decision.failed:
             name = decision.failed.partition(":")[2]
             counters.handler_errors.add(name, "failed")
-            self._alarms.ring("handler", handler=name, message_id=decision.message)
+            self._alarms.ring("handler", name, message_id=decision.message)
         if decision.unknown_status:
-            self._alarms.ring("unknown_status", peer=decision.peer, message_id=decision.message)
+            self._alarms.ring("unknown_status", decision.peer, message_id=decision.message)
         self._also(decision)
 
     def _turned(self, decision: Decision) -> None:
         """A sender's clock goes back, or has passed what it said before (decisions 7)."""
         if decision.clock == "back":
-            self._turned_back.add(decision.peer)
-            reason = "its clock goes back over several patients in a row; until it has caught up nothing of it is too late"
-            self._alarms.ring("sender_clock", peer=decision.peer, message_id=decision.message, reason=reason)
+            self._alarms.ring("sender_clock", decision.peer, message_id=decision.message)
         else:
-            self._turned_back.discard(decision.peer)
-            if not self._turned_back:
-                self._alarms.clear("sender_clock")
+            self._alarms.clear("sender_clock", decision.peer)
 
     def committed(self, frames: int, seconds: float) -> None:
         """A batch is on disk."""
@@ -94,16 +92,20 @@ class EngineTeller:
     def failed_alone(self, peer: str, reason: str) -> None:
         """A message in custody because it could not be written."""
         self._counters.commits.add("refused")
-        self._alarms.ring("message_kept", peer=peer, reason=reason)
+        self._log.error("message_kept", peer=peer, reason=reason)
+        self._alarms.ring("message_kept", peer)
 
 
 class LinkTeller:
     """Implements engine.outbox.OutboxObserver."""
 
-    def __init__(self, log: Log, counters: Counters, alarms: Alarms) -> None:
+    def __init__(self, log: Log, counters: Counters, alarms: Alarms, put_off: PutOff, now: Callable[[], float] = time) -> None:
+        """now: seconds since the epoch."""
         self._log = log
         self._counters = counters
         self._alarms = alarms
+        self._now = now
+        self._put_off = put_off
 
     def delivered(self, destination: Side, delivery: int, state: DeliveryState, answer: str, seconds: float) -> None:
         """One exchange ended."""
@@ -118,7 +120,11 @@ class LinkTeller:
             duration_ms=round(seconds * 1000, 3),
         )
         if state in _FAILED_STATES:
-            self._alarms.ring("delivery_stopped", destination=destination, delivery_id=delivery, reason=answer)
+            self._alarms.ring("delivery_stopped", destination, delivery_id=delivery)
+        if state == "queued" and answer.partition(" ")[0] in _REFUSALS:
+            self._put_off.noted(destination, delivery, self._now())
+        elif state != "queued":
+            self._put_off.over(delivery)
 
     def link_down(self, destination: Side, kind: str, words: str) -> None:
         """The peer cannot be reached."""
@@ -128,13 +134,17 @@ class LinkTeller:
         """It answers again."""
         self._log.info("link_up", destination=destination)
 
-    def link_paused(self, destination: Side, reason: str) -> None:
-        """Nothing is sent until somebody resumes it: by a person, or because nothing of ours fits there."""
-        self._alarms.ring(f"{destination}_paused", destination=destination, reason=reason)
+    def link_paused(self, destination: Side, reason: str) -> None:  # noqa: ARG002 - see below
+        """Nothing is sent until somebody resumes it: by a person, or because nothing of ours fits there.
+
+        Why is not logged, for it may be a person's own text. Whether it rings is for `feeds` to say.
+        """
+        self._log.warning("link_paused", destination=destination)
 
     def link_resumed(self, destination: Side) -> None:
         """It is sent to again."""
-        self._alarms.clear(f"{destination}_paused")
+        self._log.info("link_resumed", destination=destination)
+        self._alarms.clear("link_paused", destination)
 
 
 class ListenerTeller:

@@ -10,6 +10,7 @@ from ophl7.domain.charge import Charge, counting
 from ophl7.domain.identifiers import Identifier, subject_of
 from ophl7.domain.merge import Merge, account_of
 from ophl7.domain.patient import Patient, Side
+from ophl7.engine.alarm_rows import AlarmRow, AlarmsKept
 from ophl7.engine.code_rows import CodeEntry
 from ophl7.engine.lists import ListProgress, ListRefusal
 from ophl7.engine.originals import Original, Run
@@ -73,6 +74,8 @@ class MemoryStore:
         self.list_refusals: list[ListRefusal] = []
         self.roll_ups: dict[int, RollUp] = {}
         self.taken_back: set[tuple[int, int]] = set()
+        self.kept_alarms: dict[int, AlarmRow] = {}
+        self.heard: dict[Side, float] = {}
         self.commits = 0
         self.away: str | None = None
         self.refuse: set[str] = set()
@@ -357,6 +360,8 @@ class MemoryStore:
         self.drift += rows.drift
         self.audit += rows.audit
         self._commit_codes(rows)
+        self.kept_alarms.update(rows.alarms)
+        self.heard.update(rows.heard)
 
     def _commit_codes(self, rows: Rows) -> None:
         for seen in rows.codes_seen:
@@ -438,6 +443,12 @@ class MemoryStore:
         """Destinations to which nothing is sent, each with why."""
         self._check()
         return {side: reason for side, reason in self.pauses.items() if reason}
+
+    async def alarms(self) -> AlarmsKept:
+        """What a start finds of them."""
+        self._check()
+        still = tuple(row for _, row in sorted(self.kept_alarms.items()) if row.resolved_at is None)
+        return AlarmsKept(still, max(self.kept_alarms, default=0), tuple(self.heard.items()))
 
     async def open_deliveries(self) -> Sequence[OpenDelivery]:
         """Everything that is not settled, oldest first."""

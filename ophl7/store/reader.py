@@ -21,6 +21,7 @@ from ophl7.domain.charge import Charge
 from ophl7.domain.identifiers import Identifier
 from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient, Side
+from ophl7.engine.alarm_rows import AlarmRow
 from ophl7.engine.chain import Link
 from ophl7.engine.storage import DriftRow
 from ophl7.errors import StoreAway
@@ -187,6 +188,30 @@ class SqliteReader:
         """How many messages of this type have been in custody since before then."""
         (row,) = await self._read(self._sql["held_messages"], (since_before, f"{kind}^%"))
         return int(row["found"])
+
+    async def held_long(self, since_before: float) -> int:
+        """How many messages have been in custody since before then; 1000 stands for more."""
+        (row,) = await self._read(self._sql["held_long"], (since_before,))
+        return int(row["found"])
+
+    async def held_for(self, key: str) -> int:
+        """How many holds wait for this key; 1000 stands for more."""
+        (row,) = await self._read(self._sql["held_for"], (key,))
+        return int(row["found"])
+
+    async def delivery_waits(self, number: int) -> bool:
+        """Whether it is not settled."""
+        rows = await self.deliveries(before=number + 1, state="open", limit=1)
+        return bool(rows) and rows[0]["id"] == number
+
+    async def alarms(
+        self, *, open_only: bool | None = None, kind: str | None = None, before: int | None = None, limit: int = 50
+    ) -> Sequence[AlarmRow]:
+        """What has rung, newest first. open_only: True = what rings, False = what is over."""
+        where = _where(before, kind=kind)
+        if open_only is not None:
+            where.append(("resolved_at IS NULL" if open_only else "resolved_at IS NOT NULL", ()))
+        return [AlarmRow(*row.values()) for row in await self._list("alarms", where, limit)]
 
     async def unmerges(self, merges: Collection[int]) -> Sequence[Row]:
         """Who took these merges apart, oldest first."""

@@ -12,6 +12,7 @@ from ophl7.domain.charge import Charge
 from ophl7.domain.identifiers import Identifier
 from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient
+from ophl7.engine.alarm_rows import MOST_KEPT
 from ophl7.engine.lists import ListProgress
 from ophl7.engine.roll_ups import RollUp
 from ophl7.engine.storage import ClosedHold, DeliveryRow, JournalRow, Rows
@@ -204,6 +205,9 @@ def writes(rows: Rows) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
         ("insert_list_refusal", [tuple(refusal) for refusal in rows.list_refusals]),
         ("upsert_roll_up", [roll_up_row(rows.roll_ups[number]) for number in sorted(rows.roll_ups)]),
         ("upsert_rolled_up", [row for one in rows.roll_ups.values() for row in rolled_up_rows(one)]),
+        ("upsert_alarm", [tuple(rows.alarms[number]) for number in sorted(rows.alarms)]),
+        ("trim_alarms", [(max(rows.alarms) - MOST_KEPT,)] if rows.alarms else []),
+        ("mark_heard", list(rows.heard.items())),
     )
     return ((name, values) for name, values in upserts if values)
 

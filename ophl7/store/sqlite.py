@@ -19,6 +19,7 @@ from time import monotonic, sleep
 from typing import Any, TypeVar
 
 from ophl7.domain.patient import Side
+from ophl7.engine.alarm_rows import AlarmRow, AlarmsKept
 from ophl7.engine.storage import Counters, Keys, OpenDelivery, Rows, State
 from ophl7.errors import StoreAway, StoreRefused
 from ophl7.store.audit_chain import add_to_chain, begin_chain
@@ -224,6 +225,16 @@ class SqliteStore:
     async def paused(self) -> Mapping[Side, str]:
         """Destinations to which nothing is sent, each with why. Raises StoreAway."""
         return await self._in_thread(lambda: dict(self._present().execute(self._sql["paused"])))
+
+    async def alarms(self) -> AlarmsKept:
+        """Open alarms, the last id, and when each peer was last heard of. Raises StoreAway."""
+        return await self._in_thread(self._alarms)
+
+    def _alarms(self) -> AlarmsKept:
+        connection, sql = self._present(), self._sql
+        last: int = connection.execute(sql["last_alarm"]).fetchone()[0]
+        rows = tuple(AlarmRow(*row) for row in connection.execute(sql["open_alarms"]))
+        return AlarmsKept(rows, last, tuple(connection.execute(sql["heard"])))
 
     async def open_deliveries(self) -> Sequence[OpenDelivery]:
         """Everything that is not settled, oldest first. Raises StoreAway."""

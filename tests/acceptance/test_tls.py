@@ -179,7 +179,7 @@ async def test_an_expired_certificate_of_ours_is_said_loudly_and_the_broker_runs
     desks.ours["EMR"] = desks.emr.issue("expired", lasts=timedelta(days=-1))
     async with desks.open() as broker:
         assert "ATTENTION: the certificate in OPHL7_EMR_TLS_CERT expired on" in broker.output
-        (alarm,) = events(broker, "alarm")
-        assert (alarm["alarm"], alarm["peer"]) == ("certificate", "emr")
+        (alarm,) = events(broker, "alarm_opened")
+        assert (alarm["alarm"], alarm["peer"]) == ("certificate_expired", "emr")
         async with desks.caller(broker, desks.pm.issue("pm-out")) as line:  # the other peer does not suffer
             assert read_reply(await line.send(adt("R1", "A28"))).code == "AA"

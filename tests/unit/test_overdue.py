@@ -1,24 +1,26 @@
-"""What has waited too long rings, once for each number of it, and is silent when nothing of the kind waits any more."""
+"""What has waited too long rings once, and is silent when nothing of the kind waits any more."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ophl7.domain.merge import Merge, MergeState
+from ophl7.domain.office_hours import OfficeHours, read_week
 from ophl7.engine.storage import ClosedHold, Rows
 from ophl7.errors import StoreAway
 from ophl7.observe.alarms import Alarms
 from ophl7.observe.logs import make_log
+from ophl7.observe.put_off import PutOff
 from ophl7.overdue import WATCHES, Held, Overdue
 from ophl7.store.reader import SqliteReader
 from ophl7.store.sqlite import SqliteStore
-from tests.unit.engine.desk import ManualClock
+from tests.unit.engine.desk import ZONE, ManualClock
 from tests.unit.store.records import hold, journal, patient, registered
 
 
@@ -29,6 +31,9 @@ class Counted:
         self.count: int | None = 0
         self.asked: list[float] = []
         self.held: dict[tuple[Held, float], int] = {}
+        self.long: dict[float, int] = {}
+        self.keys: list[str] = []
+        self.waiting: set[int] = set()
 
     async def open_merges(self, noted_before: float) -> int:
         self.asked.append(noted_before)
@@ -39,39 +44,73 @@ class Counted:
     async def held_messages(self, kind: Held, since_before: float) -> int:
         return self.held.get((kind, since_before), 0)
 
+    async def held_long(self, since_before: float) -> int:
+        return self.long.get(since_before, 0)
+
+    async def held_for(self, key: str) -> int:
+        return self.keys.count(key)
+
+    async def delivery_waits(self, number: int) -> bool:
+        return number in self.waiting
+
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
 
 
-async def test_it_rings_when_one_is_overdue_and_when_there_are_more_and_stops_when_none_is(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def watched(reads: Counted, alarms: Alarms, clock: ManualClock, put_off: PutOff | None = None) -> Overdue:
+    return Overdue(reads, clock, alarms, OfficeHours(ZONE), put_off or PutOff())
+
+
+async def test_it_rings_once_when_some_are_overdue_and_stops_when_none_is(capsys: pytest.CaptureFixture[str]) -> None:
     reads, clock, alarms = Counted(), ManualClock(), Alarms(make_log("info", "json"))
-    watch = Overdue(reads, clock, alarms)
+    watch = watched(reads, alarms, clock)
     for count, ringing in ((0, False), (1, True), (1, True), (2, True), (None, True), (1, True), (0, False), (0, False)):
         reads.count = count
         await watch.look()
         assert ("merges" in alarms.ringing()) == ringing
     said = [(line["event"], line.get("waiting")) for line in lines(capsys)]
-    assert said == [("alarm", 1), ("alarm", 2), ("alarm_cleared", None)]
+    assert said == [("alarm_opened", 1), ("alarm_resolved", None)]
     assert reads.asked[0] == clock.moment - 24 * 3600
 
 
-async def test_it_looks_again_and_again_until_it_is_cancelled() -> None:
-    reads = Counted()
-    looked = asyncio.Event()
+async def test_a_part_that_failed_rings_until_nothing_of_it_is_held() -> None:
+    reads, clock = Counted(), ManualClock()
+    alarms = Alarms(make_log("error", "json"), lambda: clock.moment)
+    watch = watched(reads, alarms, clock)
+    alarms.ring("handler", "allergies")
+    alarms.ring("message_kept", "pm")
+    reads.keys = ["handler:allergies", "handler:store"]
+    for keys, ringing in ((reads.keys, {"handler", "message_kept"}), (["handler:allergies"], {"handler"}), ([], set())):
+        reads.keys = keys
+        for _ in range(2):
+            await watch.look()
+            clock.moment += 600
+            alarms.tick()
+        assert set(alarms.ringing()) == ringing
 
-    async def sleep(_seconds: float) -> None:
-        if len(reads.asked) == 3:
-            looked.set()
-            await asyncio.Event().wait()
 
-    task = asyncio.create_task(Overdue(reads, ManualClock(), Alarms(make_log("error", "json")), sleep).run())
-    await asyncio.wait_for(looked.wait(), 5)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    assert len(reads.asked) == 3
+async def test_a_delivery_that_was_put_off_and_let_go_by_a_person_is_forgotten() -> None:
+    reads, clock, put_off = Counted(), ManualClock(), PutOff()
+    watch = watched(reads, Alarms(make_log("error", "json")), clock, put_off)
+    put_off.noted("emr", 7, clock.moment)
+    put_off.noted("emr", 8, clock.moment + 1)
+    reads.waiting = {8}
+    clock.moment += 3602
+    await watch.look()
+    assert (put_off.since("emr"), put_off.since("pm")) == (clock.moment - 3601, None)
+
+
+async def test_while_nobody_is_there_nothing_more_becomes_overdue() -> None:
+    reads, clock = Counted(), ManualClock()
+    alarms = Alarms(make_log("error", "json"))
+    hours = OfficeHours(ZONE, read_week("Mon-Fri 08:00-18:00"))
+    watch = Overdue(reads, clock, alarms, hours, PutOff())
+    friday = datetime(2024, 3, 1, 18, 0, tzinfo=ZONE).timestamp()
+    reads.held = {("DFT", friday - 3600): 1}
+    clock.moment = datetime(2024, 3, 3, 12, 0, tzinfo=ZONE).timestamp()
+    await watch.look()
+    assert set(alarms.ringing()) == {"held_charges"}
 
 
 @pytest.mark.parametrize(
@@ -98,14 +137,14 @@ async def test_messages_in_custody_ring_by_their_type_and_age(
     capsys: pytest.CaptureFixture[str], kind: str, held: Held, seconds: int
 ) -> None:
     reads, clock, alarms = Counted(), ManualClock(), Alarms(make_log("info", "json"))
-    watch = Overdue(reads, clock, alarms)
+    watch = watched(reads, alarms, clock)
     reads.held = {(held, clock.moment - seconds): 2}
     await watch.look()
     assert set(alarms.ringing()) == {kind}
     reads.held = {}
     await watch.look()
     assert alarms.ringing() == {}
-    assert [line["event"] for line in lines(capsys)] == ["alarm", "alarm_cleared"]
+    assert [line["event"] for line in lines(capsys)] == ["alarm_opened", "alarm_resolved"]
 
 
 @pytest.mark.parametrize(

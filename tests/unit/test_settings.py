@@ -271,7 +271,11 @@ def test_every_setting_has_a_meaning_and_a_name_of_its_own() -> None:
     table = settings.settings_table()
     assert all(row.meaning for row in table)
     assert len({row.name for row in table}) == len(table)
-    assert [row.name for row in table if row.secret] == ["OPHL7_API_TOKEN"]
+    assert [row.name for row in table if row.secret] == [
+        "OPHL7_API_TOKEN",
+        "OPHL7_ALARM_WEBHOOK",
+        "OPHL7_ALARM_WEBHOOK_KEY",
+    ]
 
 
 def test_the_zone_of_the_system_is_found_by_its_link(tmp_path: Path) -> None:

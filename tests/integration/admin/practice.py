@@ -24,6 +24,7 @@ from ophl7.domain.patient import Patient, Side
 from ophl7.domain.profile import CodeTable, Profile
 from ophl7.engine.acts import Act, Done, NotDone, Replayed, Replaying, Unmerge
 from ophl7.engine.aftermath import CannotUnmerge, PlannedAppointment, PlannedCopy, UnmergePlan
+from ophl7.engine.alarm_rows import AlarmRow
 from ophl7.engine.code_entries import Entered, Entry
 from ophl7.engine.code_rows import CodeEntry, CodeSeen
 from ophl7.engine.dispatching import DeliveryAct, Dispatched, LinkAct, NotDispatched
@@ -313,6 +314,9 @@ class Desk:
         default_factory=lambda: Replayed(NOON, 9, 1, "accepted", "#4", "", (), ((7, "emr"),), ("pm",), 0)
     )
     entries: list[Entry] = field(default_factory=list)
+    alarms: list[AlarmRow] = field(default_factory=list)
+    acknowledged: list[tuple[int, str, str]] = field(default_factory=list)
+    acknowledging: AlarmRow | Exception | None = None
     entered: Entered | NotDone | Exception = field(default_factory=lambda: Entered(NOON + 60, 3))
     profiles: dict[Side, Profile] = field(default_factory=lambda: dict(MAPPED))
     ready: tuple[int, dict[str, Any]] = (200, {"ready": True, "checks": {"store": {"ok": True, "reason": None}}})
@@ -362,6 +366,12 @@ class Desk:
         self.unmerges.append(act)
         return self.unmerged
 
+    async def acknowledge(self, number: int, actor: str, reason: str) -> AlarmRow | None:
+        self.acknowledged.append((number, actor, reason))
+        if isinstance(self.acknowledging, Exception):
+            raise self.acknowledging
+        return self.acknowledging
+
     def face(self) -> Face:
         return Face(
             reads=self.reads,
@@ -386,6 +396,8 @@ class Desk:
             authorities={"pm": "PM", "emr": "EMR"},
             namings={"pm": Naming("PM"), "emr": Naming("EMR")},
             version="0.1",
+            alarms=lambda: [row for row in self.alarms if row.resolved_at is None],
+            acknowledge=self.acknowledge,
             books=books(self),
         )
 

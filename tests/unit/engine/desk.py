@@ -14,6 +14,7 @@ from ophl7.domain.identifiers import Identifier
 from ophl7.domain.patient import Side
 from ophl7.domain.policy import PeerPolicy, Policy
 from ophl7.engine.acts import Act, Done, NotDone, Unmerge, Verb
+from ophl7.engine.alarm_rows import AlarmsKept
 from ophl7.engine.audience import Mark
 from ophl7.engine.code_entries import CodeEntries, Entered, Entry
 from ophl7.engine.custody import Custody
@@ -217,6 +218,9 @@ class ScriptedStore:
 
     async def unreachable(self) -> Collection[Side]:
         return await self.inner.unreachable()
+
+    async def alarms(self) -> AlarmsKept:
+        return await self.inner.alarms()
 
     async def paused(self) -> Mapping[Side, str]:
         return await self.inner.paused()

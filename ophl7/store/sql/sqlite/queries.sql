@@ -335,3 +335,28 @@ ON CONFLICT (id) DO UPDATE SET taken_back_at = excluded.taken_back_at, taken_bac
 -- name: upsert_rolled_up
 INSERT INTO rolled_up (roll_up, charge, current) VALUES (?, ?, ?)
 ON CONFLICT (roll_up, charge) DO UPDATE SET current = excluded.current;
+
+-- name: upsert_alarm
+INSERT INTO alarm (
+    id, kind, about, reason, opened_at, times, acknowledged_at, acknowledged_by, acknowledged_reason, resolved_at, how
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET
+    reason = excluded.reason, times = excluded.times, acknowledged_at = excluded.acknowledged_at,
+    acknowledged_by = excluded.acknowledged_by, acknowledged_reason = excluded.acknowledged_reason,
+    resolved_at = excluded.resolved_at, how = excluded.how;
+
+-- name: trim_alarms
+DELETE FROM alarm WHERE id <= ? AND resolved_at IS NOT NULL;
+
+-- name: mark_heard
+INSERT INTO feed (peer, heard_at) VALUES (?, ?) ON CONFLICT (peer) DO UPDATE SET heard_at = excluded.heard_at;
+
+-- name: open_alarms
+SELECT id, kind, about, reason, opened_at, times, acknowledged_at, acknowledged_by, acknowledged_reason, resolved_at, how
+FROM alarm WHERE resolved_at IS NULL ORDER BY id;
+
+-- name: last_alarm
+SELECT coalesce(max(id), 0) FROM alarm;
+
+-- name: heard
+SELECT peer, heard_at FROM feed;

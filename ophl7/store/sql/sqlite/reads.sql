@@ -106,3 +106,16 @@ SELECT id, at, actor, action, target, reason, digest FROM audit WHERE id > ? ORD
 
 -- name: audit_head
 SELECT value FROM meta WHERE name = 'audit head';
+
+-- name: alarms
+SELECT id, kind, about, reason, opened_at, times, acknowledged_at, acknowledged_by, acknowledged_reason, resolved_at, how
+FROM alarm {where} ORDER BY id DESC LIMIT ?;
+
+-- name: held_long
+-- Bounded: that there are so many is enough to know.
+SELECT count(*) AS found FROM (
+    SELECT DISTINCT message FROM hold INDEXED BY hold_open_message WHERE closed_at IS NULL AND since < ? LIMIT 1000
+);
+
+-- name: held_for
+SELECT count(*) AS found FROM (SELECT 1 FROM hold INDEXED BY hold_open_key WHERE closed_at IS NULL AND key = ? LIMIT 1000);
