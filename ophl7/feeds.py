@@ -63,7 +63,7 @@ class Feeds:
             down, paused = (self._lasting(side, state, status, now) for state in ("down", "paused"))
             by_itself = (status.paused_because or "").startswith(_BY_ITSELF)
             late = self._hours.back(now, self._limits.age)
-            self._judge("link_down", side, rings=down is not None and down < late)
+            self._judge("link_down", side, rings=down is not None and down < late, stays=down is not None)
             long_paused = paused is not None and (by_itself or paused < self._hours.back(now, FORGOTTEN_SECONDS))
             self._judge("link_paused", side, rings=long_paused, stays=paused is not None)
             # What is parked has an alarm of its own, and is the oldest that waits; without a URL everything waits on purpose.
@@ -73,7 +73,9 @@ class Feeds:
             self._judge("queue_depth", side, rings=deep, stays=status.queued > self._limits.depth / 2)
             self._judge("delivery_stopped", side, rings=False, stays=status.parked > 0)
             put_off = self._put_off_since(side)
-            self._judge("record_open", side, rings=put_off is not None and now - put_off >= PUT_OFF_SECONDS)
+            self._judge(
+                "record_open", side, rings=put_off is not None and now - put_off >= PUT_OFF_SECONDS, stays=put_off is not None
+            )
 
     def _silent(self, side: Side, now: float) -> bool:
         last, limit = self.heard.get(side), self._limits.silence[side]

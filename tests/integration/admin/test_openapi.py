@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from ophl7.admin.app import make_app
 from ophl7.domain.identifiers import Identifier
+from ophl7.engine.alarm_rows import AlarmRow
 from tests.integration.admin.practice import ANNA, BOB, NOON, Desk, Practice, adt, bar, body_for, dft, verdicts
 
 BODIES: dict[str, dict[str, Any]] = {
@@ -45,6 +46,7 @@ async def document(practice: Practice, desk: Desk) -> dict[str, Any]:
     practice.delivery(number)
     practice.delivery(number, "held")
     practice.audit("start")
+    practice.rows.alarms[1] = desk.acknowledging = AlarmRow(1, "silent", "pm", "nothing came", NOON)
     practice.charge(number, anna.subject, "sent", practice.delivery(number, "accepted", "pm"), line=7)
     practice.roll_up(practice.charge(number, anna.subject, "sent", 3, line=8))
     practice.appointment(practice.patient(Identifier("PM", "7052", "MR")), NOON, "checked_out")
