@@ -158,6 +158,9 @@ class Broker:
         self._stack.push_async_callback(self._cancel_tasks)
         kept = await self.store.alarms()
         self.alarms.restore(kept)
+        self.alarms.clear("store")  # it has just been opened
+        for side in SIDES:
+            self.alarms.clear("sender_clock", side)  # what is known of clocks is not on disk: it shows itself anew
         watchdog = self._stack.enter_context(Watchdog(HANDLER_SECONDS))
         outlets = Outlets()
         runner = Runner(watchdog)

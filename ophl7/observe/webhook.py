@@ -48,7 +48,8 @@ class Webhook:
         self._key = key
         self._log = log
         self._patience = patience
-        self._trust = trust
+        secure = self._place.scheme == "https"
+        self._trust = (trust or ssl.create_default_context()) if secure else None
         self._sleep = sleep
         self._waiting: deque[bytes] = deque(maxlen=MOST_WAITING)
         self._wake = asyncio.Event()
@@ -107,10 +108,8 @@ class Webhook:
 
     async def _post(self, body: bytes) -> int:
         place = self._place
-        secure = place.scheme == "https"
-        trust = (self._trust or ssl.create_default_context()) if secure else None
-        port = place.port or (443 if secure else 80)
-        reader, writer = await asyncio.open_connection(place.hostname, port, ssl=trust, limit=_MOST_HEAD)
+        port = place.port or (443 if self._trust is not None else 80)
+        reader, writer = await asyncio.open_connection(place.hostname, port, ssl=self._trust, limit=_MOST_HEAD)
         try:
             writer.write(self._head(body) + body)
             await writer.drain()

@@ -10,6 +10,7 @@ from ophl7.domain.appointment import Progress
 from ophl7.domain.charge import Charge
 from ophl7.domain.identifiers import subject_of
 from ophl7.domain.merge import Merge
+from ophl7.engine.alarm_rows import AlarmRow, AlarmsKept
 from ophl7.engine.storage import (
     AftermathKey,
     AuditRow,
@@ -595,6 +596,14 @@ class StoreSuite:
         assert sorted(await store.unreachable()) == ["emr", "pm"]
         await store.commit(Rows(links=[LinkMark("pm", reachable=False), LinkMark("pm", reachable=True)]))
         assert list(await store.unreachable()) == ["emr"]
+
+    async def test_open_alarms_and_when_a_peer_was_heard_of_are_there_for_the_next_start(self, store: Store) -> None:
+        assert (await store.alarms()).last == 0
+        first, second = (AlarmRow(number, "silent", side, "nothing came", 10.0) for number, side in ((1, "pm"), (2, "emr")))
+        await store.commit(Rows(alarms={1: first, 2: second}, heard={"pm": 5.0}))
+        ended = second._replace(times=3, resolved_at=20.0, how="cause_gone")
+        await store.commit(Rows(alarms={2: ended}, heard={"pm": 6.0}))
+        assert await store.alarms() == AlarmsKept((first,), 2, (("pm", 6.0),))
 
     async def test_a_destination_is_paused_until_it_is_resumed(self, store: Store) -> None:
         assert await store.paused() == {}
