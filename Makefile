@@ -5,7 +5,7 @@
 SHELL := /bin/sh
 .SHELLFLAGS := -eu -c
 .DEFAULT_GOAL := help
-.PHONY: help env run demo test check lint types imports unit rest bench crash image-check format lock clean
+.PHONY: help env run demo test check lint types imports unit rest bench soak crash image-check format lock clean
 
 BIN := .venv/bin
 # virtualenv and what it needs, out of the lock; only where python3 comes without its venv module.
@@ -29,6 +29,7 @@ help:
 	@echo "make demo     see it work: a simulated PM and EMR play a practice's day"
 	@echo "make test     lint, types, import rules, the whole test suite"
 	@echo "make bench    measure throughput and latency"
+	@echo "make soak     a million messages at a steady rate: what grows, what slows down (SOAK_MESSAGES)"
 	@echo "make crash    kill the broker at full length and look for loss"
 	@echo "make image-check  build the container image and run it (needs root, podman, buildah, debootstrap)"
 	@echo "make format   format the code        make lock   refresh constraints.txt        make clean"
@@ -86,6 +87,9 @@ rest: env
 
 bench: env
 	$(BIN)/python -m tests.benchmarks $(BENCH)
+
+soak: env
+	$(BIN)/python -m tests.soak $(SOAK)
 
 crash: env
 	CRASH_LENGTH=full $(BIN)/python -m pytest -q -p no:randomly --timeout=1800 tests/crash

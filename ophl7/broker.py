@@ -396,6 +396,7 @@ class Broker:
         self.metrics.gauge(
             "ophl7_event_loop_lag_seconds", "Worst delay of the event loop since the last scrape.", (), lag.reading
         )
+        self.metrics.gauge("ophl7_tasks", "Tasks of the event loop.", (), lambda: {(): float(len(asyncio.all_tasks()))})
         self.metrics.gauge("ophl7_alarm", "Alarms that ring.", ("kind",), self.alarms.reading)
         add_link_gauges(self.metrics, self.listeners, self.outboxes)
         self.certificates.add_gauge(self.metrics)

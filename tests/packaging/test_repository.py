@@ -88,7 +88,7 @@ def make(*goals: str, **environ: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("goal", ["run", "demo", "test", "bench", "crash", "image-check", "lint", "format", "clean"])
+@pytest.mark.parametrize("goal", ["run", "demo", "test", "bench", "soak", "crash", "image-check", "lint", "format", "clean"])
 def test_every_goal_of_the_makefile_can_be_planned(goal: str) -> None:
     planned = make("--dry-run", goal)
     assert planned.returncode == 0, planned.stderr
