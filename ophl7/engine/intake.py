@@ -17,6 +17,7 @@ from typing import TypeVar
 from ophl7.domain.patient import Side
 from ophl7.domain.policy import Policy
 from ophl7.domain.verdicts import hold
+from ophl7.engine.admission import Admission
 from ophl7.engine.arrival import Arrival, collect_keys
 from ophl7.engine.asked import Asked, Outcome, Request, Work, answer, perform
 from ophl7.engine.audience import Mark, Observer, Outlet
@@ -37,6 +38,9 @@ from ophl7.kit import Match
 
 # A batch is what waits, but never more frames than this: it bounds how long an answer waits for its neighbours.
 MOST_FRAMES = 128
+
+# Nor, where they are large, more than this many bytes and one frame: what is judged takes time by its bytes.
+MOST_BYTES = 2 * 1024 * 1024
 
 # Up to this many frames the rows are read on the loop: a hop to the store's thread would cost more than the reading.
 FEW_FRAMES = 4
@@ -75,7 +79,7 @@ class Engine:
         self._ids = ids
         self._outlet = outlet
         self._observer = observer
-        self._frames: deque[Envelope] = deque()
+        self._frames = Admission()
         self._marks: deque[Mark] = deque()
         self._asked = Asked()
         self._wake = asyncio.Event()
@@ -105,7 +109,7 @@ class Engine:
         """Takes an envelope. False while anything forbids it: close without an answer (#94)."""
         if self._closed:
             return False
-        self._frames.append(envelope)
+        self._frames.put(envelope)
         self._work()
         return True
 
@@ -178,7 +182,7 @@ class Engine:
             self._idle.set()
 
     async def _batch(self) -> None:
-        taken = [self._frames.popleft() for _ in range(min(MOST_FRAMES, len(self._frames)))]
+        taken = self._frames.take(MOST_FRAMES, MOST_BYTES)
         marks, asked = list(self._marks), self._asked.take()
         self._marks.clear()
         frames = [read_frame(envelope, self._policy) for envelope in taken]
@@ -360,9 +364,8 @@ class Engine:
         """Nobody is answered; all connections close, and open again when a write goes through."""
         self.close_for("store")
         self._observer.store_away(reason)
-        for envelope in (*taken, *self._frames):
+        for envelope in (*taken, *self._frames.give_up()):
             envelope.session.abandon()
-        self._frames.clear()
         self._asked.give_up(asked, reason)
         self._on_away()
         while True:

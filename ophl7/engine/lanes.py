@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections import deque
-from collections.abc import Collection, Iterator
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from ophl7.domain.changes import Stream
@@ -12,6 +12,7 @@ from ophl7.engine.storage import OpenDelivery
 
 LaneKey = tuple[int, Stream]
 _STREAMS: tuple[Stream, Stream] = ("record", "charges")
+_SPARE = 64  # entries of the heap that may be untrue beside as many as are true
 
 
 # A head in one of these states waits for a person or an event; its lane stops, the others go on.
@@ -20,23 +21,34 @@ STOPPED = frozenset({"parked", "held", "unknown"})
 
 @dataclass(slots=True)
 class _Lane:
-    waiting: deque[OpenDelivery] = field(default_factory=deque)  # ids ascend
+    waiting: OrderedDict[int, OpenDelivery] = field(default_factory=OrderedDict)  # ids ascend
     out: set[int] = field(default_factory=set)  # being sent, or waiting for the commit of their mark
     frozen: bool = False  # a merge is being committed: nothing is given out, what waits may be about to change
     not_before: float | None = None
+
+    @property
+    def head(self) -> OpenDelivery:
+        """What may be sent next of it; a lane with nothing in it is none."""
+        return self.waiting[next(iter(self.waiting))]
 
 
 class Lanes:
     """The queue of one destination. A lane gives its head out once, and the next only when that one is settled.
 
-    Nothing here grows with the rows already settled, and giving one out takes the same time whatever waits.
+    Nothing here grows with the rows already settled. Whatever waits, each of these takes the same time: a new one, giving one
+    out, settling it wherever it stands in its lane, the depth, the oldest. Only merges look at all that waits in their lanes,
+    and `hurry` at the lanes that it wakes.
     """
 
     def __init__(self) -> None:
         self._lanes: dict[LaneKey, _Lane] = {}
-        self._ready: deque[LaneKey] = deque()
-        self._delayed: list[tuple[float, int, LaneKey]] = []
-        self._where: dict[int, LaneKey] = {}  # delivery -> its lane, which a merge may have changed
+        self._ready: OrderedDict[LaneKey, None] = OrderedDict()  # in the order of their turns, each once
+        self._delayed: list[tuple[float, int, LaneKey]] = []  # a heap; what is no longer true in it is passed over
+        self._asleep: set[LaneKey] = set()  # lanes with a `not_before`
+        self._link_asleep: dict[LaneKey, None] = {}  # those of them that wait because the link failed
+        # Delivery -> its lane, which a merge may have changed; oldest first. Not a dict: its first key is found by passing over
+        # all that were taken out before it.
+        self._where: OrderedDict[int, LaneKey] = OrderedDict()
         self._recovered: set[int] = set()  # heads that may have been on their way when the process before ended
         self._for_link: set[int] = set()  # delayed because the link failed, not because the peer asked for it
         self._frozen: set[int] = set()
@@ -56,7 +68,7 @@ class Lanes:
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._lanes[key] = _Lane(frozen=key[0] in self._frozen)
-        lane.waiting.append(delivery)
+        lane.waiting[delivery.id] = delivery
         self._where[delivery.id] = key
         if len(lane.waiting) == 1:
             if recovered:
@@ -69,7 +81,7 @@ class Lanes:
         if key is None:
             return None
         lane = self._lanes[key]
-        return lane.waiting[self._place(lane, delivery)], delivery in lane.out
+        return lane.waiting[delivery], delivery in lane.out
 
     def lane_of(self, delivery: int) -> int | None:
         """The lane in which it waits; None when it does not wait here."""
@@ -82,14 +94,16 @@ class Lanes:
             _, _, key = heapq.heappop(self._delayed)
             lane = self._lanes.get(key)
             if lane is not None and lane.not_before is not None and lane.not_before <= now and not lane.out:
-                lane.not_before = None
-                self._ready.append(key)
+                self._awake(key, lane)
+                self._queue(key)
         while self._ready:
-            key = self._ready.popleft()
+            key, _ = self._ready.popitem(last=False)
             lane = self._lanes.get(key)
-            if lane is None or lane.out or lane.frozen or lane.not_before is not None or lane.waiting[0].state in STOPPED:
+            if lane is None or lane.out or lane.frozen or lane.not_before is not None:
                 continue
-            head = lane.waiting[0]
+            head = lane.head
+            if head.state in STOPPED:
+                continue
             lane.out.add(head.id)
             return head
         return None
@@ -99,10 +113,11 @@ class Lanes:
         key = self._where[delivery.id]
         lane = self._lanes[key]
         lane.out.discard(delivery.id)
-        if lane.waiting[0].id != delivery.id:  # a merge has put another one before it, which may have a time of its own
+        if lane.head.id != delivery.id:  # a merge has put another one before it, which may have a time of its own
             self._go_on(key, lane, now)
         elif not lane.out:
-            self._ready.appendleft(key)
+            self._queue(key)
+            self._ready.move_to_end(key, last=False)
 
     def done(self, delivery: OpenDelivery, now: float) -> None:
         """It is settled for good: the next of its lane may go."""
@@ -111,12 +126,9 @@ class Lanes:
         self._for_link.discard(delivery.id)
         lane = self._lanes[key]
         lane.out.discard(delivery.id)
-        if lane.waiting[0].id == delivery.id:
-            lane.waiting.popleft()
-        else:  # of a lane that was united with an older one while this was on its way
-            del lane.waiting[self._place(lane, delivery.id)]
+        del lane.waiting[delivery.id]  # not always its head: a person skips it, or a merge has put an older one before it
         if not lane.waiting:
-            del self._lanes[key]
+            self._drop(key, lane)
         else:
             self._go_on(key, lane, now)
 
@@ -136,26 +148,30 @@ class Lanes:
 
     def hurry(self) -> None:
         """The peer was seen alive: what waits because the link had failed is due now."""
-        for _, _, key in self._delayed:
-            lane = self._lanes.get(key)
-            if lane is not None and lane.not_before is not None and lane.waiting[0].id in self._for_link:
-                lane.not_before = None
-                lane.waiting[0] = replace(lane.waiting[0], next_at=None)
-                self._ready.append(key)
+        for key in tuple(self._link_asleep):
+            lane = self._lanes[key]
+            head = lane.head
+            self._awake(key, lane)
+            lane.waiting[head.id] = replace(head, next_at=None)
+            self._queue(key)
 
     # -- merges -------------------------------------------------------------------------------------------------------
 
     def freeze(self, lanes: Collection[int]) -> list[tuple[OpenDelivery, bool]]:
         """From now on these lanes give nothing out. What waits in them, each with whether its bytes may have been tried."""
+        self.halt(lanes)
+        keys = ((number, stream) for number in lanes for stream in _STREAMS)
+        found = [lane for key in keys if (lane := self._lanes.get(key)) is not None]
+        return [(one, self._tried(one, lane)) for lane in found for one in lane.waiting.values()]
+
+    def halt(self, lanes: Collection[int]) -> None:
+        """The same without looking at what waits in them."""
         self._frozen.update(lanes)
-        found: list[tuple[OpenDelivery, bool]] = []
         for number in lanes:
             for stream in _STREAMS:
                 lane = self._lanes.get((number, stream))
                 if lane is not None:
                     lane.frozen = True
-                    found += [(one, self._tried(one, lane)) for one in lane.waiting]
-        return found
 
     def frozen(self, delivery: int) -> bool:
         """Whether the lane in which it waits stands still for a merge."""
@@ -175,22 +191,22 @@ class Lanes:
     def unite(self, number: int, into: int) -> None:
         """Lane `number` goes on in `into`, in the order of ids. Nothing is sent until what is out in both has settled."""
         for stream in _STREAMS:
-            lane = self._lanes.pop((number, stream), None)
+            lane = self._lanes.get((number, stream))
             if lane is None:
                 continue
+            self._drop((number, stream), lane)
             key = (into, stream)
             home = self._lanes.setdefault(key, _Lane(frozen=into in self._frozen))
-            self._where.update(dict.fromkeys((one.id for one in lane.waiting), key))
-            moved = (replace(one, lane=into) for one in lane.waiting)
-            home.waiting = deque(sorted((*home.waiting, *moved), key=lambda one: one.id))
+            self._where.update(dict.fromkeys(lane.waiting, key))
+            home.waiting = _in_order(home.waiting.values(), (replace(one, lane=into) for one in lane.waiting.values()))
             home.out |= lane.out
-            home.not_before = None
+            self._awake(key, home)
 
     def part(self, number: int, deliveries: Collection[int], into: int) -> None:
         """These deliveries of lane `number`, what is out among them too, go on in `into`, in the order of ids (#73)."""
         for stream in _STREAMS:
             key, lane = (into, stream), self._lanes.get((number, stream))
-            moved = [] if lane is None else [replace(one, lane=into) for one in lane.waiting if one.id in deliveries]
+            moved = [] if lane is None else [replace(one, lane=into) for one in lane.waiting.values() if one.id in deliveries]
             if lane is None or not moved:
                 continue
             ids = {one.id for one in moved}
@@ -198,23 +214,23 @@ class Lanes:
                 self._frozen.add(into)
             home = self._lanes.setdefault(key, _Lane(frozen=lane.frozen))
             home.frozen = home.frozen or lane.frozen
-            home.waiting = deque(sorted((*home.waiting, *moved), key=lambda one: one.id))
+            home.waiting = _in_order(home.waiting.values(), moved)
             home.out |= lane.out & ids
-            home.not_before = None
+            self._awake(key, home)
             lane.out -= ids
-            lane.waiting = deque(one for one in lane.waiting if one.id not in ids)
-            lane.not_before = None
+            for one in moved:
+                del lane.waiting[one.id]
+            self._awake((number, stream), lane)
             self._where.update(dict.fromkeys(ids, key))
             if not lane.waiting:
-                del self._lanes[number, stream]
+                self._drop((number, stream), lane)
 
     def renewed(self, number: int, control_id: str, now: float) -> OpenDelivery:
         """A delivery that the receiver had refused is new again: another control id, no try so far. As it was before."""
         key = self._where[number]
         lane = self._lanes[key]
-        place = self._place(lane, number)
-        before = lane.waiting[place]
-        lane.waiting[place] = replace(before, control_id=control_id, state="queued", attempts=0, next_at=None)
+        before = lane.waiting[number]
+        lane.waiting[number] = replace(before, control_id=control_id, state="queued", attempts=0, next_at=None)
         self._recovered.discard(number)
         self._go_on(key, lane, now)
         return before
@@ -225,15 +241,11 @@ class Lanes:
         waiting = delivery.id in lane.out or delivery.id in self._recovered
         return waiting or delivery.attempts > 0 or delivery.state == "sending"
 
-    @staticmethod
-    def _place(lane: _Lane, number: int) -> int:
-        return next(place for place, waiting in enumerate(lane.waiting) if waiting.id == number)
-
     def _put(self, delivery: OpenDelivery, changed: OpenDelivery) -> tuple[LaneKey, _Lane]:
         key = self._where[delivery.id]
         lane = self._lanes[key]
         lane.out.discard(delivery.id)
-        lane.waiting[self._place(lane, delivery.id)] = replace(changed, lane=key[0])
+        lane.waiting[delivery.id] = replace(changed, lane=key[0])
         return key, lane
 
     def _go_on(self, key: LaneKey, lane: _Lane, now: float) -> None:
@@ -245,17 +257,52 @@ class Lanes:
         return self._delayed[0][0] if self._delayed else None
 
     def heads(self) -> Iterator[OpenDelivery]:
-        """The oldest delivery of each lane."""
-        return (lane.waiting[0] for lane in self._lanes.values() if lane.waiting)
+        """The oldest delivery of each lane: as many as there are lanes."""
+        return (lane.head for lane in self._lanes.values())
+
+    def oldest(self) -> OpenDelivery | None:
+        """What has waited longest; None when nothing waits."""
+        if not self._where:
+            return None
+        number = next(iter(self._where))
+        return self._lanes[self._where[number]].waiting[number]
 
     def _arm(self, key: LaneKey, lane: _Lane, now: float) -> None:
-        head = lane.waiting[0]
+        head = lane.head
+        self._awake(key, lane)
         if head.state in STOPPED:
-            lane.not_before = None
-        elif head.next_at is not None and head.next_at > now:
-            self._ticket += 1
-            lane.not_before = head.next_at
-            heapq.heappush(self._delayed, (head.next_at, self._ticket, key))
+            return
+        if head.next_at is not None and head.next_at > now:
+            self._sleep(key, lane, head.id, head.next_at)
         else:
-            lane.not_before = None
-            self._ready.append(key)
+            self._queue(key)
+
+    def _queue(self, key: LaneKey) -> None:
+        self._ready[key] = None  # one that is in the queue keeps its turn
+
+    def _sleep(self, key: LaneKey, lane: _Lane, head: int, until: float) -> None:
+        self._ticket += 1
+        lane.not_before = until
+        self._asleep.add(key)
+        if head in self._for_link:
+            self._link_asleep[key] = None
+        heapq.heappush(self._delayed, (until, self._ticket, key))
+        if len(self._delayed) > _SPARE + 2 * len(self._asleep):  # a link that comes and goes wakes lanes before their time
+            self._delayed = [(self._lanes[one].not_before or 0.0, place, one) for place, one in enumerate(self._asleep)]
+            self._ticket = max(self._ticket, len(self._delayed))
+            heapq.heapify(self._delayed)
+
+    def _awake(self, key: LaneKey, lane: _Lane) -> None:
+        lane.not_before = None
+        self._asleep.discard(key)
+        self._link_asleep.pop(key, None)
+
+    def _drop(self, key: LaneKey, lane: _Lane) -> None:
+        """Nothing waits in it any more."""
+        self._awake(key, lane)
+        self._ready.pop(key, None)
+        del self._lanes[key]
+
+
+def _in_order(*runs: Iterable[OpenDelivery]) -> OrderedDict[int, OpenDelivery]:
+    return OrderedDict((one.id, one) for one in heapq.merge(*runs, key=lambda one: one.id))

@@ -126,7 +126,7 @@ class Outbox:
                 self._lanes.add(delivery, now, recovered=recovered)
                 self._parked += delivery.state in STOPPED
             elif lane != delivery.lane:
-                self._lanes.freeze({lane, delivery.lane})
+                self._lanes.halt({lane, delivery.lane})
                 self._lanes.part(lane, {delivery.id}, delivery.lane)
         self._at_hand.clear()
         self._lanes.thaw(now)
@@ -180,7 +180,7 @@ class Outbox:
         """Its lane sends nothing until `thaw`. The delivery, and whether it is being sent now; None when it does not wait."""
         found = self._lanes.waiting(delivery)
         if found is not None:
-            self._lanes.freeze({found[0].lane})
+            self._lanes.halt({found[0].lane})
         return found
 
     def _pause(self, reason: str | None) -> None:
@@ -230,7 +230,7 @@ class Outbox:
     @property
     def status(self) -> LinkStatus:
         """The link as it is now."""
-        created = [head.created_at for head in self._lanes.heads()]
+        oldest = self._lanes.oldest()
         state: Literal["unset", "up", "down", "paused"] = "up" if self._senders else "unset"
         if self._paused is not None:
             state = "paused"
@@ -240,7 +240,7 @@ class Outbox:
             state=state,
             queued=self._lanes.depth - self._parked,
             parked=self._parked,
-            oldest_seconds=max(0.0, self._now() - min(created)) if created else None,
+            oldest_seconds=max(0.0, self._now() - oldest.created_at) if oldest is not None else None,
             last_error=self._last_error,
             paused_because=self._paused,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from types import FrameType
 
 import pytest
@@ -149,6 +150,80 @@ def test_giving_one_out_takes_as_many_steps_with_many_waiting_as_with_few(stoppe
         return count(lambda: lanes.done(lanes.take(0.0) or delivery(0), 0.0))
 
     assert steps(4000) == steps(40)
+
+
+@pytest.mark.parametrize("verb", ["done", "stop", "later", "renewed", "waiting", "halt"])
+def test_what_a_person_decides_in_the_middle_of_a_hot_lane_takes_as_many_steps_as_in_a_short_one(verb: str) -> None:
+    def steps(depth: int) -> int:
+        lanes = filled(*(delivery(number) for number in range(depth)))
+        one = delivery(depth // 2)
+        acts: dict[str, Callable[[], object]] = {
+            "done": lambda: lanes.done(one, 0.0),
+            "stop": lambda: lanes.stop(one, replace(one, state="parked"), 0.0),
+            "later": lambda: lanes.later(one, replace(one, next_at=5.0), 0.0, for_link=False),
+            "renewed": lambda: lanes.renewed(one.id, "N1", 0.0),
+            "waiting": lambda: lanes.waiting(one.id),
+            "halt": partial(lanes.halt, {1}),
+        }
+        return count(acts[verb])
+
+    assert steps(4000) == steps(40)
+
+
+def test_the_oldest_is_known_without_a_look_at_the_lanes() -> None:
+    def steps(depth: int) -> int:
+        lanes = filled(*(delivery(number, lane=number) for number in range(1, depth)))
+        for number in range(1, depth - 1):
+            lanes.done(delivery(number), 0.0)
+        oldest = lanes.oldest()
+        assert oldest is not None
+        assert oldest.id == depth - 1
+        return count(lanes.oldest)
+
+    assert steps(4000) == steps(40)
+    assert filled().oldest() is None
+
+
+def test_a_peer_that_is_seen_alive_wakes_what_waits_for_it_and_no_look_is_taken_at_the_rest() -> None:
+    def steps(depth: int) -> int:
+        lanes = filled(*(delivery(number, lane=number, next_at=50.0) for number in range(1, depth)))
+        lanes.add(delivery(depth, lane=depth), 0.0)
+        head = lanes.take(0.0)
+        assert head is not None
+        lanes.later(head, replace(head, next_at=50.0), 0.0, for_link=True)
+        found = count(lanes.hurry)
+        assert ids(lanes) == [depth]
+        return found
+
+    assert steps(4000) == steps(40)
+
+
+def test_a_link_that_comes_and_goes_leaves_nothing_behind() -> None:
+    lanes = filled(*(delivery(number, lane=number) for number in range(10)))
+    for turn in range(1000):
+        while (head := lanes.take(float(turn))) is not None:
+            lanes.later(head, replace(head, next_at=turn + 1e6), float(turn), for_link=True)
+        lanes.halt({3})
+        lanes.thaw(float(turn))
+        lanes.hurry()
+    assert len(lanes._delayed) < 100
+    assert len(lanes._ready) == 10
+    assert len(ids(lanes, 1e9)) == 10
+
+
+def test_a_lane_with_very_many_waiting_has_one_turn_in_each_round() -> None:
+    """50,000 of one patient do not starve the others: between two of its sends every other ready lane has one."""
+    lanes = filled(*(delivery(number) for number in range(50_000)))
+    for number in range(3):
+        for lane in range(2, 10):
+            lanes.add(delivery(50_000 + number * 10 + lane, lane=lane), 0.0)
+    turns = []
+    for _ in range(27):
+        head = lanes.take(0.0)
+        assert head is not None
+        turns.append(head.lane)
+        lanes.done(head, 0.0)
+    assert [turns.count(lane) for lane in range(1, 10)] == [3] * 9
 
 
 def count(call: Callable[[], object]) -> int:
