@@ -6,6 +6,7 @@ import heapq
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 
 from ophl7.domain.changes import Stream
 from ophl7.engine.storage import OpenDelivery
@@ -21,7 +22,7 @@ STOPPED = frozenset({"parked", "held", "unknown"})
 
 @dataclass(slots=True)
 class _Lane:
-    waiting: OrderedDict[int, OpenDelivery] = field(default_factory=OrderedDict)  # ids ascend
+    waiting: OrderedDict[int, OpenDelivery] = field(default_factory=OrderedDict)  # in the order of _order
     out: set[int] = field(default_factory=set)  # being sent, or waiting for the commit of their mark
     frozen: bool = False  # a merge is being committed: nothing is given out, what waits may be about to change
     not_before: float | None = None
@@ -60,7 +61,7 @@ class Lanes:
         return len(self._where)
 
     def add(self, delivery: OpenDelivery, now: float, *, recovered: bool = False) -> None:
-        """A new delivery at the end of its lane. One that is parked or held stops its lane from here.
+        """A new delivery at its place in its lane, nearly always the end. One that is parked or held stops its lane from here.
 
         recovered: it waited before this process began; as its lane's head it may have been tried.
         """
@@ -68,12 +69,12 @@ class Lanes:
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._lanes[key] = _Lane(frozen=key[0] in self._frozen)
-        lane.waiting[delivery.id] = delivery
+        _insert(lane.waiting, delivery)
         self._where[delivery.id] = key
-        if len(lane.waiting) == 1:
+        if lane.head is delivery:
             if recovered:
                 self._recovered.add(delivery.id)
-            self._arm(key, lane, now)
+            self._go_on(key, lane, now)
 
     def waiting(self, delivery: int) -> tuple[OpenDelivery, bool] | None:
         """A delivery that waits here, and whether it is out: being sent, or waiting for the commit of its mark."""
@@ -304,5 +305,18 @@ class Lanes:
         del self._lanes[key]
 
 
+def _order(delivery: OpenDelivery) -> int:
+    """Its place in its lane, among those of all others."""
+    return delivery.id
+
+
+def _insert(waiting: OrderedDict[int, OpenDelivery], delivery: OpenDelivery) -> None:
+    """As many steps as there are of them that belong behind it."""
+    behind = list(takewhile(lambda one: _order(waiting[one]) > _order(delivery), reversed(waiting)))
+    waiting[delivery.id] = delivery
+    for one in reversed(behind):
+        waiting.move_to_end(one)
+
+
 def _in_order(*runs: Iterable[OpenDelivery]) -> OrderedDict[int, OpenDelivery]:
-    return OrderedDict((one.id, one) for one in heapq.merge(*runs, key=lambda one: one.id))
+    return OrderedDict((one.id, one) for one in heapq.merge(*runs, key=_order))

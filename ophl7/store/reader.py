@@ -31,7 +31,9 @@ from ophl7.store.statements import statements
 # How many steps of SQLite's machine pass between two looks at the clock: some 0.1 ms.
 _STEPS = 2000
 _HEAD = 16384  # as in reads.sql
-_UNSETTLED = "state IN ('queued', 'sending', 'held', 'unknown', 'parked')"  # word for word the index's: else it is not used
+# Word for word the indexes' own conditions: else SQLite does not use them.
+_UNSETTLED = "state IN ('queued', 'sending', 'held', 'unknown', 'parked')"
+_STOPPED = "state IN ('held', 'unknown', 'parked', 'rejected', 'skipped')"
 
 
 Where = list[tuple[str, tuple[Any, ...]]]
@@ -258,8 +260,12 @@ class SqliteReader:
     ) -> Sequence[Row]:
         """The outbox, newest first."""
         where = _where(before, destination=destination, state=None if state == "open" else state, message=message)
-        if state == "open":
+        if state in {"held", "unknown", "parked", "rejected", "skipped"}:
+            where.append((_STOPPED, ()))
+        elif state in {"open", "queued", "sending"}:
             where.append((_UNSETTLED, ()))
+            if destination is None:
+                where.append(("destination IN ('pm', 'emr')", ()))  # the index begins with it
         return await self._list("deliveries", where, limit)
 
     async def code_entries(self, *, peer: str | None = None, table: str | None = None) -> Sequence[Row]:

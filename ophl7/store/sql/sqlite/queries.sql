@@ -154,8 +154,9 @@ WHERE c.subject IN ({keys})
 GROUP BY c.subject;
 
 -- name: open_deliveries
-SELECT id, destination, lane, stream, control_id, state, attempts, next_at, created_at FROM delivery
-WHERE state IN ('queued', 'sending', 'held', 'unknown', 'parked') ORDER BY id;
+-- By the index of what is open: left to itself, SQLite reads the whole history in the order of ids at every start.
+SELECT id, destination, lane, stream, control_id, state, attempts, next_at, created_at FROM delivery INDEXED BY delivery_open
+WHERE destination IN ('pm', 'emr') AND state IN ('queued', 'sending', 'held', 'unknown', 'parked') ORDER BY id;
 
 -- name: body_of
 SELECT d.body, j.raw, j.start, j."end" FROM delivery d JOIN journal j ON j.id = d.message WHERE d.id = ?;
