@@ -13,6 +13,7 @@ from ophl7.engine.storage import OpenDelivery
 
 LaneKey = tuple[int, Stream]
 _STREAMS: tuple[Stream, Stream] = ("record", "charges")
+_NOBODY: frozenset[int] = frozenset()  # one for all lanes: a set of its own would be half of what a lane takes
 _SPARE = 64  # entries of the heap that may be untrue beside as many as are true
 
 
@@ -23,9 +24,13 @@ STOPPED = frozenset({"parked", "held", "unknown"})
 @dataclass(slots=True)
 class _Lane:
     waiting: OrderedDict[int, OpenDelivery] = field(default_factory=OrderedDict)  # in the order of _order
-    out: set[int] = field(default_factory=set)  # being sent, or waiting for the commit of their mark
+    out: frozenset[int] = _NOBODY  # being sent, or waiting for the commit of their mark
     frozen: bool = False  # a merge is being committed: nothing is given out, what waits may be about to change
     not_before: float | None = None
+
+    def back(self, delivery: int) -> None:
+        """It is out no more."""
+        self.out = (self.out - {delivery}) or _NOBODY
 
     @property
     def head(self) -> OpenDelivery:
@@ -105,7 +110,7 @@ class Lanes:
             head = lane.head
             if head.state in STOPPED:
                 continue
-            lane.out.add(head.id)
+            lane.out |= {head.id}
             return head
         return None
 
@@ -113,7 +118,7 @@ class Lanes:
         """It was not tried after all (nobody answers the connection): its lane is the next again."""
         key = self._where[delivery.id]
         lane = self._lanes[key]
-        lane.out.discard(delivery.id)
+        lane.back(delivery.id)
         if lane.head.id != delivery.id:  # a merge has put another one before it, which may have a time of its own
             self._go_on(key, lane, now)
         elif not lane.out:
@@ -126,7 +131,7 @@ class Lanes:
         self._recovered.discard(delivery.id)
         self._for_link.discard(delivery.id)
         lane = self._lanes[key]
-        lane.out.discard(delivery.id)
+        lane.back(delivery.id)
         del lane.waiting[delivery.id]  # not always its head: a person skips it, or a merge has put an older one before it
         if not lane.waiting:
             self._drop(key, lane)
@@ -245,7 +250,7 @@ class Lanes:
     def _put(self, delivery: OpenDelivery, changed: OpenDelivery) -> tuple[LaneKey, _Lane]:
         key = self._where[delivery.id]
         lane = self._lanes[key]
-        lane.out.discard(delivery.id)
+        lane.back(delivery.id)
         lane.waiting[delivery.id] = replace(changed, lane=key[0])
         return key, lane
 

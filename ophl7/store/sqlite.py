@@ -52,6 +52,9 @@ _OUR_FAULT = (
 
 T = TypeVar("T")
 
+# SQLite makes a string of its own for every row; a hundred thousand that wait share these.
+_WORDS = {word: word for word in ("pm", "emr", "record", "charges", "queued", "sending", "held", "unknown", "parked")}
+
 # Up to this many messages the statements run on the event loop and only the COMMIT, which waits for the disk, in the thread:
 # each statement in a thread hands the interpreter's lock over and back. docs/decisions/ has the figures.
 FEW_MESSAGES = 32
@@ -239,7 +242,10 @@ class SqliteStore:
     async def open_deliveries(self) -> Sequence[OpenDelivery]:
         """Everything that is not settled, oldest first. Raises StoreAway."""
         return await self._in_thread(
-            lambda: [OpenDelivery(*row) for row in self._present().execute(self._sql["open_deliveries"])]
+            lambda: [
+                OpenDelivery(*(_WORDS.get(value, value) for value in row))
+                for row in self._present().execute(self._sql["open_deliveries"])
+            ]
         )
 
     async def body_of(self, delivery: int) -> bytes:
