@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from ophl7.admin.patience import PatientProtocol
 from ophl7.errors import OperationsError
 
 # Seconds: a connection may stay open this long between two requests; at the end it is given this long to finish.
@@ -66,7 +67,7 @@ class HttpServer:
             access_log=False,
             lifespan="off",
             ws="none",
-            http="h11",
+            http=PatientProtocol,
             proxy_headers=False,  # what a proxy says of its client decides nothing here
             server_header=False,
             limit_concurrency=_MOST_AT_ONCE,

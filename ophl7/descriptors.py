@@ -1,0 +1,44 @@
+"""File descriptors: as many as the settings ask for, and what is done where the system does not give them.
+
+A process that has none left cannot even accept a connection to close it: its peers would hang in the queue of the system. So
+the numbers of connections are fitted to what there is, and one too many is closed and told like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from ophl7.domain.patient import Side
+
+# The database with its companions, the loop, the log, the console's connections, and some that libraries open for a moment.
+RESERVED: Final = 320
+
+
+def granted(wanted: int) -> int:
+    """How many the process may open, after asking the system for `wanted`. No limit is known: `wanted`."""
+    try:
+        import resource  # noqa: PLC0415 - there is none on Windows
+    except ImportError:
+        return wanted
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return wanted
+    target = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
+    except (OSError, ValueError):  # the system has a mind of its own
+        return soft
+    return target
+
+
+def fitted(wanted: Mapping[Side, int], outbound: int, granted: int) -> dict[Side, int]:
+    """Connections that each listener may have: what is `wanted`, or a part of it where descriptors are few; 1 at least.
+
+    outbound: connections of ours to the peers, which come first.
+    """
+    room = granted - RESERVED - outbound
+    total = sum(wanted.values())
+    if total <= room:
+        return dict(wanted)
+    return {side: max(1, room * count // total) for side, count in wanted.items()}
