@@ -238,7 +238,7 @@ class Broker:
         fit = fitted(wanted, ours, limit)
         for side in SIDES:
             if fit[side] < wanted[side]:
-                self.log.warning("few_descriptors", peer=side, connections=fit[side], wanted=wanted[side], descriptors=limit)
+                self.log.warning("few_descriptors", peer=side, connections=fit[side], limit=wanted[side], count=limit)
         return fit
 
     async def _listen(self, side: Side) -> None:

@@ -112,6 +112,11 @@ def mixed_lines(prepared: Templates, connections: int, pm: Address, emr: Address
     return [_mixed_line(prepared, share, pm, emr, dice) for share in split(connections)]
 
 
+def mixed_line(prepared: Templates, share: float, pm: Address, emr: Address, seed: int) -> Line:
+    """One line; share: of the PM's traffic, from 0.0 to 1.0."""
+    return _mixed_line(prepared, share, pm, emr, random.Random(seed))
+
+
 def _mixed_line(prepared: Templates, share: float, pm: Address, emr: Address, dice: random.Random) -> Line:
     to_pm = connect(pm) if share > 0 else None
     to_emr = connect(emr) if share < 1 else None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from .flood import Flood, table
 from .load import Outcome
 from .processes import HERE, Program, StartFailed, baseline, free_ports, ophl7, peer, started
 from .rounds import Contender, Terms, load, measure
@@ -113,3 +114,15 @@ def test_the_broker_is_run_as_a_practice_runs_it(tmp_path: Path) -> None:
 def test_a_checkout_without_an_environment_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StartFailed, match="make env"):
         ophl7("other", tmp_path, tmp_path, None, lines=1)
+
+
+@pytest.mark.slow
+def test_a_flood_is_measured_beside_the_other_peer(tmp_path: Path) -> None:
+    program = peer("peer")
+    with started(program, tmp_path):
+        found = Flood(program, 0.3, 4, None, 0).round()
+    assert all(answered(one) for one in (found.alone, found.beside, found.equal, found.flood))
+    assert set(found.flood.kinds) == {"ADT", "SIU"}
+    assert set(found.equal.kinds) == {"DFT"}
+    assert 0 < found.share < 2
+    assert "part of its fair share" in table([found])
