@@ -133,6 +133,48 @@ class Machine(RuleBasedStateMachine):
         self.lanes.give_back(given, self.now)
         self.turns = {other: turns - 1 for other, turns in self.turns.items() if other != self.place(given)}  # it was no turn
 
+    @rule(data=st.data(), verb=st.sampled_from(("skip", "retry", "renew")))
+    def decide(self, data: st.DataObject, verb: str) -> None:
+        """A person decides about one that is not being sent, wherever it stands in its lane; first its lane is halted."""
+        idle = [one for waiting in self.model.values() for one in waiting if one.id not in self.out]
+        if not idle:
+            return
+        chosen = data.draw(st.sampled_from(sorted(idle, key=lambda one: one.id)))
+        lane = self.place(chosen)
+        found = self.lanes.waiting(chosen.id)
+        assert found is not None
+        assert (found[0].id, found[0].lane, found[1]) == (chosen.id, lane[0], False)
+        self.lanes.halt({lane[0]})
+        if verb == "skip":
+            self.lanes.done(found[0], self.now)
+            self.model[lane] = [one for one in self.model[lane] if one.id != chosen.id]
+            if not self.model[lane]:
+                del self.model[lane]
+        elif verb == "retry":
+            again = replace(chosen, state="queued", next_at=None)
+            self.lanes.later(found[0], again, self.now, for_link=False)
+            self.by_link.discard(chosen.id)
+            self.put(again)
+        else:
+            self.lanes.renewed(chosen.id, f"N{chosen.id}", self.now)
+            self.put(replace(chosen, control_id=f"N{chosen.id}", state="queued", attempts=0, next_at=None))
+        self.lanes.thaw(self.now)
+        self.turns.clear()
+
+    @rule()
+    def restart(self) -> None:
+        """What is not settled is taken up, oldest first; the head of each lane counts as tried."""
+        self.lanes = Lanes()
+        self.out.clear()
+        self.by_link.clear()
+        self.turns.clear()
+        heads = {waiting[0].id for waiting in self.model.values()}
+        for one in sorted((one for waiting in self.model.values() for one in waiting), key=lambda one: one.id):
+            self.lanes.add(replace(one, lane=self.place(one)[0]), self.now, recovered=True)
+        frozen = self.lanes.freeze({lane for lane, _ in self.model})
+        assert {one.id for one, tried in frozen if tried} >= heads
+        self.lanes.thaw(self.now)
+
     @rule(seconds=st.floats(0, 60))
     def wait(self, seconds: float) -> None:
         self.now += seconds
@@ -211,6 +253,9 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def nothing_is_lost(self) -> None:
         assert self.lanes.depth == sum(len(waiting) for waiting in self.model.values())
+        oldest = self.lanes.oldest()
+        everything = [one.id for waiting in self.model.values() for one in waiting]
+        assert (oldest.id if oldest is not None else None) == min(everything, default=None)
         assert sorted(head.id for head in self.lanes.heads()) == sorted(waiting[0].id for waiting in self.model.values())
 
     @invariant()
