@@ -20,7 +20,7 @@ from ophl7.alarm_settings import hours_of, limits_of, webhook_of
 from ophl7.book_orders import books_of
 from ophl7.certificates import CertificateWatch, PeerTls, read_tls
 from ophl7.clock import SystemClock
-from ophl7.descriptors import RESERVED, fitted, granted
+from ophl7.descriptors import fit_connections
 from ophl7.domain.office_hours import OfficeHours
 from ophl7.domain.patient import Side
 from ophl7.engine.code_entries import CodeEntries
@@ -121,7 +121,6 @@ class Broker:
         self._tripwire = Tripwire()
         self._cut_off: dict[Side, str] = {}  # peer -> the part that fails
         self._closing: set[asyncio.Task[None]] = set()
-        self._room: dict[Side, int] = {}
         self.token = ""
         self._people: People
         self._dispatch: Dispatch
@@ -150,7 +149,6 @@ class Broker:
     async def _start(self) -> Listening:
         settings = self.settings
         self.tls = read_tls(settings)
-        self._room = self._fit_connections()
         self.certificates = CertificateWatch(self.tls, self.clock, self.alarms)
         self.parts = load_parts(
             handlers_path=settings.handlers_path, plugins_path=settings.plugins_path, enabled=settings.plugins
@@ -205,8 +203,8 @@ class Broker:
         if self.webhook is not None:
             self._own(self.webhook.run(), "webhook")
         await self._open_web(hours)
-        for side in SIDES:
-            await self._listen(side)
+        for side, most in fit_connections(settings, self.log).items():
+            await self._listen(side, most)
             self.alarms.clear("listener_closed", side)  # one of before the restart
         return Listening(self.listeners["pm"].address, self.listeners["emr"].address)
 
@@ -227,23 +225,9 @@ class Broker:
             self._chance,
         )
 
-    def _fit_connections(self) -> dict[Side, int]:
-        """Inbound connections a peer may have: its setting, or fewer where the system gives too few file descriptors."""
-        peers = {side: self.settings.peer(side) for side in SIDES}
-        wanted, ours = (
-            {side: peer.max_connections for side, peer in peers.items()},
-            sum(one.connections for one in peers.values()),
-        )
-        limit = granted(sum(wanted.values()) + ours + RESERVED)
-        fit = fitted(wanted, ours, limit)
-        for side in SIDES:
-            if fit[side] < wanted[side]:
-                self.log.warning("few_descriptors", peer=side, connections=fit[side], limit=wanted[side], count=limit)
-        return fit
-
-    async def _listen(self, side: Side) -> None:
+    async def _listen(self, side: Side, most: int) -> None:
         peer = self.settings.peer(side)
-        limits = Limits(peer.max_bytes, self._room[side], peer.frame_timeout, peer.idle_timeout)
+        limits = Limits(peer.max_bytes, most, peer.frame_timeout, peer.idle_timeout)
         listener = Listener(
             side,
             peer.listen.host,

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from ophl7.domain.patient import Side
+from ophl7.links import SIDES
+from ophl7.observe.logs import Log
+from ophl7.settings import Settings
 
 # The database with its companions, the loop, the log, the console's connections, and some that libraries open for a moment.
 RESERVED: Final = 320
@@ -42,3 +45,18 @@ def fitted(wanted: Mapping[Side, int], outbound: int, granted: int) -> dict[Side
     if total <= room:
         return dict(wanted)
     return {side: max(1, room * count // total) for side, count in wanted.items()}
+
+
+def fit_connections(settings: Settings, log: Log) -> dict[Side, int]:
+    """Inbound connections that each peer may have: its setting, or fewer where the system gives too few descriptors (told)."""
+    peers = {side: settings.peer(side) for side in SIDES}
+    wanted, ours = (
+        {side: peer.max_connections for side, peer in peers.items()},
+        sum(peer.connections for peer in peers.values()),
+    )
+    limit = granted(sum(wanted.values()) + ours + RESERVED)
+    fit = fitted(wanted, ours, limit)
+    for side in SIDES:
+        if fit[side] < wanted[side]:
+            log.warning("few_descriptors", peer=side, connections=fit[side], limit=wanted[side], count=limit)
+    return fit

@@ -58,7 +58,7 @@ async def test_beside_two_thousand_idle_connections_messages_go_on_and_one_too_m
 async def test_where_descriptors_are_few_the_listeners_take_fewer_connections_and_say_so(
     opened: Opening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ophl7.broker.granted", lambda _wanted: descriptors.RESERVED + 2 + 8)
+    monkeypatch.setattr("ophl7.descriptors.granted", lambda _wanted: descriptors.RESERVED + 2 + 8)
     practice = await opened()
     assert [practice.broker.listeners[side].limits.max_connections for side in ("pm", "emr")] == [4, 4]
     async with AsyncExitStack() as stack:
