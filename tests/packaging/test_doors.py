@@ -93,7 +93,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "pydantic_settings": ("ophl7/settings.py",),
     "starlette": ("ophl7/admin/",),
     "structlog": ("ophl7/observe/",),
-    "uvicorn": ("ophl7/admin/server.py",),
+    "uvicorn": ("ophl7/admin/server.py", "ophl7/admin/patience.py"),
     "uvloop": ("ophl7/cli/loop.py",),
 }
 # The writer talks to sqlite3 itself: a hop to another thread for each statement would be most of its time.
