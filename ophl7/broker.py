@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 from ophl7 import __version__, doorkey
@@ -21,6 +22,7 @@ from ophl7.book_orders import books_of
 from ophl7.certificates import CertificateWatch, PeerTls, read_tls
 from ophl7.clock import SystemClock
 from ophl7.descriptors import fit_connections
+from ophl7.disk import DiskWatch, free_bytes
 from ophl7.domain.office_hours import OfficeHours
 from ophl7.domain.patient import Side
 from ophl7.engine.code_entries import CodeEntries
@@ -37,6 +39,7 @@ from ophl7.engine.outlets import Outlets
 from ophl7.engine.people import People
 from ophl7.engine.ports import Clock
 from ophl7.engine.replaying import Replays
+from ophl7.engine.retention import Keep
 from ophl7.engine.router import Router
 from ophl7.engine.runner import Runner, Watchdog
 from ophl7.engine.storage import Store
@@ -44,6 +47,7 @@ from ophl7.engine.tripwire import Tripwire
 from ophl7.engine.unmerging import Unmerging
 from ophl7.extend.loading import Loaded, load_parts
 from ophl7.feeds import Feeds
+from ophl7.keeping import Retention
 from ophl7.links import SIDES, add_link_gauges, describe_links
 from ophl7.mllp.listener import Listener
 from ophl7.mllp.sender import MllpSender
@@ -63,7 +67,8 @@ from ophl7.store.reader import SqliteReader
 from ophl7.store.sqlite import SqliteStore
 from ophl7.store.sqlite_books import SqliteBooks
 from ophl7.units import Address, nearby
-from ophl7.watching import watch_disk, watch_people, watch_store
+from ophl7.wal import WalWatch
+from ophl7.watching import watch_people, watch_store
 
 # What one handler or rule may take before it is broken off (#95). Real ones take microseconds.
 HANDLER_SECONDS = 2.0
@@ -94,8 +99,9 @@ class Broker:
         clock: Clock | None = None,
         store: Store | None = None,
         chance: Callable[[], float] = random.random,
+        free: Callable[[Path], int] = free_bytes,
     ) -> None:
-        """store: another one than the settings' database, for tests."""
+        """store: another one than the settings' database, for tests. free: bytes on the disk of a folder."""
         self.settings = settings
         self.clock: Clock = clock if clock is not None else SystemClock()
         self.log = log
@@ -112,8 +118,11 @@ class Broker:
         self.tls: dict[Side, PeerTls] = {}
         self.certificates: CertificateWatch
         self.engine: Engine
+        self.retention: Retention
+        self.disk: DiskWatch
         self.router: Router
         self._chance = chance
+        self._free = free
         self._stack = AsyncExitStack()
         self._tasks: set[asyncio.Task[None]] = set()
         self._broken: asyncio.Future[None] | None = None
@@ -196,8 +205,7 @@ class Broker:
         for side in SIDES:
             if settings.peer(side).url is not None:  # without one there is nothing to run: deliveries wait
                 self._own(self.outboxes[side].run(), f"delivery to the {side.upper()}")
-        folder = settings.database_path.absolute().parent
-        self._own(watch_disk(self.engine, self.alarms, folder, settings.disk_reserve, self._close_connections), "disk watch")
+        self._keep_house()
         self._own(watch_store(self.engine), "database watch")
         self._own(self._keeper.run(), "keeper of alarms")
         if self.webhook is not None:
@@ -248,6 +256,7 @@ class Broker:
         settings = self.settings
         reader = SqliteReader(settings.database_path)
         self._stack.push_async_callback(reader.close)
+        self._watch_log(reader)
         explicit = settings.api_token
         self.token = explicit.get_secret_value() if explicit is not None else secrets.token_urlsafe(24)
         orders = Orders(
@@ -286,6 +295,8 @@ class Broker:
             version=__version__,
             alarms=self.alarms.open,
             acknowledge=self._keeper.acknowledge,
+            retention=self.retention.status,
+            purge=self.retention.hurry,
             books=books_of(self.engine, SqliteBooks(reader), self.policy, self.clock),
         )
         overdue = Overdue(reader, self.clock, self.alarms, hours, self._put_off)
@@ -385,6 +396,29 @@ class Broker:
     def _close_connections(self) -> None:
         for listener in self.listeners.values():
             listener.close_all()
+
+    def _keep_house(self) -> None:
+        """What is old goes; the disk and the database's log stay within their bounds."""
+        settings, engine = self.settings, self.engine
+        keep = Keep(settings.retention, settings.audit_retention)
+        self.retention = Retention(self.store, engine, keep, self.clock, self.log, self.metrics.counters)
+        self._own(self.retention.run(), "retention")
+        self.disk = DiskWatch(
+            settings.database_path, settings.disk_reserve, engine, self.alarms, on_closed=self._make_room, free=self._free
+        )
+        self._own(self.disk.run(asyncio.sleep), "disk watch")
+        self.metrics.gauge("ophl7_disk_free_bytes", "Free bytes where the database is.", (), lambda: {(): self.disk.free})
+
+    def _watch_log(self, reader: SqliteReader) -> None:
+        if isinstance(self.store, SqliteStore):
+            watch = WalWatch(self.settings.database_path, self.store, self.engine, reader.quiet)
+            self._own(watch.run(asyncio.sleep), "watch over the database's log")
+            self.metrics.gauge("ophl7_wal_bytes", "Size of the database's write-ahead log.", (), lambda: {(): watch.size})
+
+    def _make_room(self) -> None:
+        """The disk is nearly full: nobody is refused, connections close, and what is old goes at once."""
+        self._close_connections()
+        self.retention.hurry()
 
     def _watch_over(self) -> None:
         """Readiness and the gauges."""

@@ -219,11 +219,11 @@ class Settings(BaseSettings):
     )
     handlers_path: _Folders = _setting("", "folders of drop-in handlers, between colons")
     plugins_path: _Folders = _setting("", "folders of drop-in rules and plugins, between colons")
-    retention: str = _setting(
-        "90d", "how long settled payloads are kept", planned="removal of old payloads", refuse_default=True
+    retention: Annotated[float, _read(units.duration_from("8d"))] = _setting(
+        "90d", "how long the bytes of settled messages are kept, 8d at least; what is undelivered, held or disputed never goes"
     )
-    audit_retention: str = _setting(
-        "6y", "how long audit rows are kept", planned="removal of old audit rows", refuse_default=True
+    audit_retention: _PositiveSeconds = _setting(
+        "6y", "how long audit rows are kept, and what was decided about a message after its bytes are gone"
     )
     disk_reserve: Annotated[int, _read(units.size_within("0", "1024GiB"))] = _setting(
         "256MiB", "free disk space below which nothing is accepted, so that what was accepted can still be delivered"
@@ -282,6 +282,13 @@ class Settings(BaseSettings):
             if taken is not None and _same_socket(address, taken.listen):
                 raise ValueError(f"listens where OPHL7_{other.upper()}_LISTEN does ({taken.listen}); give it another port")
         return value
+
+    @field_validator("audit_retention")
+    @classmethod
+    def _rows_outlive_their_bytes(cls, seconds: float, info: ValidationInfo) -> float:
+        if seconds < info.data.get("retention", 0.0):
+            raise ValueError("is shorter than OPHL7_RETENTION; what was decided is kept as long as the bytes at least")
+        return seconds
 
     @property
     def database_path(self) -> Path:

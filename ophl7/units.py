@@ -168,6 +168,18 @@ def positive_duration(text: str) -> float:
     return value
 
 
+def duration_from(shortest: str) -> Callable[[str], float]:
+    """A duration that is not shorter than that, in seconds."""
+
+    def read(text: str) -> float:
+        value = duration(text)
+        if value < duration(shortest):
+            raise ValueError(f"is too short; write {shortest} or more")
+        return value
+
+    return read
+
+
 def namespace(text: str) -> str:
     """An assigning authority (HL7 table 0363), as it is written into PID-3.4.1."""
     # It becomes PID-3.4.1 of messages that we send: a delimiter of HL7 in it would tear the field apart.

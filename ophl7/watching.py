@@ -1,11 +1,9 @@
-"""What the broker keeps an eye on while it runs: the disk, the database, and whether anybody must be told of something."""
+"""What the broker keeps an eye on while it runs: the database, and whether anybody must be told of something."""
 
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Final
 
 from ophl7.alarm_keeper import AlarmKeeper
@@ -15,34 +13,11 @@ from ophl7.feeds import Feeds
 from ophl7.observe.alarms import Alarms
 from ophl7.overdue import Overdue
 
-_DISK_CHECK_SECONDS: Final = 5.0
-
 # A night without messages must not hide a database that cannot be written: so often a row of no meaning is written.
 _STORE_CHECK_SECONDS: Final = 10.0
 
 # Asking costs a look into an index of what is open; what rings a minute later is no worse.
 _LOOK_SECONDS: Final = 60.0
-
-
-async def watch_disk(engine: Engine, alarms: Alarms, folder: Path, reserve: int, close_connections: Callable[[], None]) -> None:
-    """Past the mark nothing more is taken, before the database runs into the end of the disk (#94). Runs until cancelled.
-
-    folder: where the database is. reserve: bytes that must be free. close_connections: of both listeners.
-    """
-    while True:
-        try:
-            free = shutil.disk_usage(folder).free
-        except OSError:  # the folder is away: so is its room
-            free = 0
-        if free < reserve and "disk" not in engine.closed_for:
-            engine.close_for("disk")
-            close_connections()
-            alarms.ring("disk", reason=f"only {free // 2**20} MiB are free where the database is")
-        elif free >= reserve and "disk" in engine.closed_for:
-            engine.open_for("disk")
-        if free >= reserve:
-            alarms.clear("disk")  # also one of before a restart
-        await asyncio.sleep(_DISK_CHECK_SECONDS)
 
 
 async def watch_people(

@@ -33,6 +33,7 @@ MESSAGE_DETAIL: Mapping[str, Any] = {
     **MESSAGE,
     "connection": NUMBER,
     "segments": records(name=TEXT, fields=TEXTS),
+    "body_removed_at": MAYBE,
     "verdicts": records(change=TEXT, path=TEXT, outcome=TEXT, row=TEXT, code=TEXT, text=TEXT),
     "warnings": records(row=TEXT, code=TEXT, text=TEXT),
     "waits_for": TEXTS,
@@ -306,4 +307,19 @@ AUDIT: Mapping[str, Any] = {
     "reason": MAYBE,
 }
 
-CHAIN: Mapping[str, Any] = {"ok": {"type": "boolean"}, "rows": NUMBER, "first_bad": MAYBE_NUMBER, "fault": MAYBE}
+CHAIN: Mapping[str, Any] = {
+    "ok": {"type": "boolean"},
+    "rows": NUMBER,
+    "first_bad": MAYBE_NUMBER,
+    "fault": MAYBE,
+    "removed": NUMBER,
+}
+
+RETENTION: Mapping[str, Any] = {
+    "at": MAYBE,
+    "bodies": NUMBER,
+    "rows": NUMBER,
+    "audit": NUMBER,
+    "kept": {"type": "object", "additionalProperties": NUMBER},
+    "running": {"type": "boolean"},
+}

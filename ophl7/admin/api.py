@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from functools import partial
 
-from ophl7.admin import alarms, audit, dispatching, explained, holds, maps, merges, messages, people, queues, replays, unmerges
+from ophl7.admin import (
+    alarms,
+    audit,
+    dispatching,
+    explained,
+    holds,
+    maps,
+    merges,
+    messages,
+    people,
+    queues,
+    replays,
+    retention,
+    unmerges,
+)
 from ophl7.admin.answers import (
     ALARM,
     APPOINTMENT,
@@ -30,6 +44,7 @@ from ophl7.admin.answers import (
     PATIENT_FIELDS,
     PEER,
     REPLAYED,
+    RETENTION,
     TIMELINE,
     UNMERGE,
     WHOSE_CODES,
@@ -247,6 +262,8 @@ CALLS: tuple[Call, ...] = (
         ),
     ),
     Single("/audit/verify", audit.verify, "Whether every audit row is still what was written", CHAIN),
+    Single("/retention", retention.status, "What retention removed in its last run, and what it kept, by why", RETENTION),
+    Deed("/retention/run", retention.purge, "Begins a run of retention now; audited with the reason", WHY, RETENTION),
     Listing("/plugins", queues.plugins, "Handlers and rules that are loaded", {}, paged=False),
     Listing("/routes", queues.routes, "Which handlers see which event", {}, paged=False),
 )

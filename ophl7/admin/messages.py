@@ -53,6 +53,7 @@ async def message(face: Face, asked: Asked) -> Document:
         **_item(face, row, patient),
         "connection": row["connection"],
         "segments": _segments(body),
+        "body_removed_at": iso(row["body_removed_at"], face.zone) if row["body_removed_at"] is not None else None,
         **provenance(row["detail"]),
         "waits_for": [one["key"] for one in await face.reads.custody(row["id"]) if one["closed_at"] is None],
         "answer": _text(row["answer"]) if row["answer"] is not None else None,
@@ -63,7 +64,9 @@ async def raw(face: Face, asked: Asked) -> Response:
     """`GET /messages/{id}/raw`: the bytes of the frame as they came, audited first."""
     row = await _row(face, asked.request)
     if row["raw"] is None:
-        raise Problem(410, "the bytes of this message were removed when its retention was over")
+        at = row["body_removed_at"]
+        when = f"on {str(iso(at, face.zone))[:10]} " if at is not None else ""
+        raise Problem(410, f"the body of this message was removed {when}by retention")
     await face.audit(asked.actor, "view-raw", f"message {row['id']}", "")
     headers = {"Content-Disposition": f'attachment; filename="message-{row["id"]}.hl7"'}
     return Response(row["raw"], 200, headers, "application/hl7-v2")

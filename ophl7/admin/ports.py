@@ -60,7 +60,10 @@ class Reads(Protocol):
         """
 
     async def message(self, number: int) -> Row | None:
-        """One journal row: the columns of `messages` without head, and connection raw start end answer detail."""
+        """One journal row: the columns of `messages` without head, and more.
+
+        Columns: connection raw start end answer detail body_removed_at; raw is None where retention has removed it.
+        """
 
     async def again(self, number: int, limit: int = 100) -> Sequence[Row]:
         """The same message when it came again, and its replays, oldest first. Columns: id received_at state replay_of."""
@@ -194,6 +197,9 @@ class Reads(Protocol):
     async def audit_head(self) -> str | None:
         """The last link as it is kept apart from the rows; None where there is no chain."""
 
+    async def audit_anchor(self) -> str | None:
+        """The last link that retention has removed; None where nothing was removed."""
+
 
 class Registry(Protocol):
     """What it takes to look somebody up, with or without a running broker: a :class:`Face` has it all."""
@@ -223,7 +229,7 @@ class Face:
     frame of that peer, which changes nothing; raises StoreAway, TimeoutError. profiles: what each peer's product is like;
     namings: how it names patients. routes, plugins: one object each. authorities: the default assigning authority of each side.
     alarms: those that are open, newest first. acknowledge: (id, actor, reason), as `act`; None when no such alarm is open.
-    books: see `books_ports`.
+    books: see `books_ports`. retention: its last run, `at` in seconds since the epoch; purge: begins a run now.
     """
 
     reads: Reads
@@ -251,3 +257,5 @@ class Face:
     alarms: Callable[[], Sequence[AlarmRow]]
     acknowledge: Callable[[int, str, str], Awaitable[AlarmRow | None]]
     books: Books
+    retention: Callable[[], Document]
+    purge: Callable[[], None]

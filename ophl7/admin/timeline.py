@@ -44,6 +44,8 @@ def timeline(story: Story, zone: ZoneInfo) -> list[Document]:
     for delivery in story.deliveries:
         steps += _sent(delivery)
     steps += [_came_again(row) for row in story.again]
+    if (removed := story.message["body_removed_at"]) is not None:
+        steps.append(_Step(removed, "body_removed", "The body was removed by retention; what was decided about it stays"))
     ordered = sorted(steps, key=lambda one: one.at)  # what has the same time stays in this order
     return [{"at": iso(one.at, zone), "step": one.step, "text": one.text} for one in ordered]
 

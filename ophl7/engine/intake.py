@@ -21,6 +21,7 @@ from ophl7.engine.admission import Admission
 from ophl7.engine.arrival import Arrival, collect_keys
 from ophl7.engine.asked import Asked, Outcome, Request, Work, answer, perform
 from ophl7.engine.audience import Mark, Observer, Outlet
+from ophl7.engine.chores import Chore, Chores
 from ophl7.engine.deciding import Decider, Decision
 from ophl7.engine.frames import Frame, join_answers, read_frame
 from ophl7.engine.handover import fresh, made_anew
@@ -87,6 +88,7 @@ class Engine:
         self._idle.set()
         self._closed: set[str] = set()
         self._doubted = False
+        self._chores = Chores()
         self._on_connected: Callable[[Side], None] = lambda _peer: None
         self._on_away: Callable[[], None] = lambda: None
         self._on_back: Callable[[], Awaitable[None]] = _nothing
@@ -139,6 +141,19 @@ class Engine:
         self._doubted = True
         self._work()
 
+    async def tidy(self, chore: Chore[T], *, soon: bool = False) -> T:
+        """Has something short done with the store between two batches, as soon as nothing else waits (engine.chores).
+
+        soon: behind the batch that is open, whatever waits.
+
+        Raises what it raises; StoreAway also while the database cannot be written.
+        """
+        if "store" in self._closed:
+            raise StoreAway("the database cannot be written just now")
+        waits = self._chores.put(chore, soon=soon)
+        self._work()
+        return await waits
+
     def close_for(self, reason: str) -> None:
         """Nothing is accepted any more for this reason: `draining`, `disk`, `store`."""
         self._closed.add(reason)
@@ -173,10 +188,14 @@ class Engine:
             await self._wake.wait()
             self._wake.clear()
             while True:
-                if self._frames or self._marks or self._asked:
+                if self._chores.urgent:
+                    await self._tidy_up()
+                elif self._frames or self._marks or self._asked:
                     await self._batch()
                 elif self._doubted:
                     await self._prove_store()
+                elif self._chores:
+                    await self._tidy_up()
                 else:
                     break
             self._idle.set()
@@ -353,6 +372,10 @@ class Engine:
         ruling.note(hold("#95", "handler:store", reason, blocks=scope))
         return ruling
 
+    async def _tidy_up(self) -> None:
+        if (away := await self._chores.do_one()) is not None:
+            await self._wait_for_store([], [], away)
+
     async def _prove_store(self) -> None:
         self._doubted = False
         try:
@@ -367,6 +390,7 @@ class Engine:
         for envelope in (*taken, *self._frames.give_up()):
             envelope.session.abandon()
         self._asked.give_up(asked, reason)
+        self._chores.give_up(reason)
         self._on_away()
         while True:
             try:

@@ -17,6 +17,7 @@ from typing import Protocol
 from ophl7.domain.changes import Stream
 from ophl7.domain.patient import Side
 from ophl7.engine.alarm_rows import AlarmsKept
+from ophl7.engine.retention import RetiringStore
 from ophl7.engine.rows import (
     AuditRow,
     ChargeUpdate,
@@ -123,7 +124,7 @@ class Counters:
     prefix: str
 
 
-class Store(Protocol):
+class Store(RetiringStore, Protocol):
     """Durable memory. Raises StoreAway when it cannot be read or written, StoreRefused when it works but refuses these rows."""
 
     async def open(self) -> Counters:

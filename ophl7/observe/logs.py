@@ -32,8 +32,9 @@ _OF_A_MESSAGE = """
     outcome ack_code queue destination attempt duration_ms error_code
 """
 _OF_THE_HOUSE = """
-    address alarm alarm_id batch check code connections count delivery_id error field file grace_s hold_id kind limit merge_id
-    logger path pid plugin port reason remote segment setting signal state todo url version waiting where
+    address alarm alarm_id audit batch bodies check code connections count delivery_id error field file grace_s hold_id
+    kept kind limit logger merge_id path pid plugin port reason remote rows segment setting signal state todo url
+    version waiting where
     refused_fields
 """
 FIELDS: frozenset[str] = frozenset((_OF_A_MESSAGE + _OF_THE_HOUSE).split())

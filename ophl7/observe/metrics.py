@@ -129,6 +129,9 @@ class Counters:
             "ophl7_deliveries_total", "Tries to deliver, by what came of them.", ("destination", "outcome")
         )
         self.commits = Counter("ophl7_commits_total", "Group commits, by what came of them.", ("outcome",))
+        self.retention_removed = Counter(
+            "ophl7_retention_removed_total", "Messages whose bytes, and rows that, retention has removed.", ("kind",)
+        )
         self.commit_duration = Histogram("ophl7_commit_duration_seconds", "Time of a group commit, fsync included.")
         self.delivery_duration = Histogram(
             "ophl7_delivery_duration_seconds", "Time from sending to the peer's answer.", ("destination",)

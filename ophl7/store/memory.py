@@ -14,6 +14,7 @@ from ophl7.engine.alarm_rows import AlarmRow, AlarmsKept
 from ophl7.engine.code_rows import CodeEntry
 from ophl7.engine.lists import ListProgress, ListRefusal
 from ophl7.engine.originals import Original, Run
+from ophl7.engine.retention import Ages, Stage, Step
 from ophl7.engine.roll_ups import Entry, RollUp
 from ophl7.engine.storage import (
     MOST_OF_AFTERMATH,
@@ -42,6 +43,7 @@ from ophl7.engine.storage import (
     was_taken,
 )
 from ophl7.errors import StoreAway, StoreRefused
+from ophl7.store.memory_retention import retire
 
 _OPEN = frozenset({"queued", "sending", "held", "unknown", "parked"})
 
@@ -76,6 +78,7 @@ class MemoryStore:
         self.taken_back: set[tuple[int, int]] = set()
         self.kept_alarms: dict[int, AlarmRow] = {}
         self.heard: dict[Side, float] = {}
+        self.bodies_removed: dict[int, float] = {}  # messages whose bytes retention has removed, and when
         self.commits = 0
         self.away: str | None = None
         self.refuse: set[str] = set()
@@ -160,7 +163,7 @@ class MemoryStore:
         for row in (one for _, one in sorted(self.journal.items()) if first.id in (one.id, one.replay_of)):
             copies = {delivery.destination for delivery in self.deliveries.values() if delivery.message == row.id}
             runs.append(Run(row.id, row.state, tuple(sorted(copies))))
-        place = (first.raw, first.start, first.end)
+        place = (None if first.id in self.bodies_removed else first.raw, first.start, first.end)
         return Original(first.id, first.peer, first.event, first.row, *place, tuple(runs))
 
     def _answers(self, row: JournalRow) -> bool:
@@ -432,6 +435,11 @@ class MemoryStore:
         known = self.patients.get(patient.id)
         return patient if known is None else replace(patient, subject=known.subject, created_at=known.created_at)
 
+    async def retire(self, stage: Stage, after: int, ages: Ages) -> Step:
+        """A step of retention."""
+        self._check()
+        return retire(self, stage, after, ages)
+
     # -- the outbox's reads -------------------------------------------------------------------------------------------
 
     async def unreachable(self) -> Collection[Side]:
@@ -485,6 +493,8 @@ class MemoryStore:
         if row.body is not None:
             return row.body
         message = self.journal[row.message]
+        if message.id in self.bodies_removed:
+            raise StoreRefused(f"delivery {delivery} has no bytes: they were removed when their retention was over")
         return message.raw[message.start : message.end]
 
 

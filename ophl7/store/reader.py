@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -64,6 +65,12 @@ class SqliteReader:
             if connection is not None:
                 await connection.close()
 
+    @asynccontextmanager
+    async def quiet(self) -> AsyncIterator[None]:
+        """Nothing is read while it is held; it waits for the read that runs, which is bounded."""
+        async with self._lock:
+            yield
+
     # -- messages -----------------------------------------------------------------------------------------------------
 
     async def messages(
@@ -91,7 +98,7 @@ class SqliteReader:
         return [_with_head(row) for row in await self._list("messages", where, limit)]
 
     async def message(self, number: int) -> Row | None:
-        """One of them, whole."""
+        """One of them, whole, or without its bytes when their time was over."""
         rows = await self._read(self._sql["message"], (number,))
         return rows[0] if rows else None
 
@@ -302,6 +309,11 @@ class SqliteReader:
     async def audit_head(self) -> str | None:
         """The last link as it is kept apart."""
         rows = await self._read(self._sql["audit_head"], ())
+        return rows[0]["value"] if rows else None
+
+    async def audit_anchor(self) -> str | None:
+        """The last link that retention has removed, as it is kept apart."""
+        rows = await self._read(self._sql["audit_anchor"], ())
         return rows[0]["value"] if rows else None
 
     async def read(self, sql: str, values: Sequence[Any]) -> list[dict[str, Any]]:

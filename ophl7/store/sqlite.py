@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from ophl7.domain.patient import Side
 from ophl7.engine.alarm_rows import AlarmRow, AlarmsKept
+from ophl7.engine.retention import Ages, Stage, Step
 from ophl7.engine.storage import Counters, Keys, OpenDelivery, Rows, State
 from ophl7.errors import StoreAway, StoreRefused
 from ophl7.store.audit_chain import add_to_chain, begin_chain
@@ -27,6 +28,7 @@ from ophl7.store.lease import Lease
 from ophl7.store.migrations import migrate, shipped
 from ophl7.store.rows import writes
 from ophl7.store.sqlite_load import Loader
+from ophl7.store.sqlite_retention import retire
 from ophl7.store.statements import statements
 
 _SETTINGS = (
@@ -35,6 +37,7 @@ _SETTINGS = (
     "PRAGMA foreign_keys = OFF",  # the engine gives parents before children; the checks would read a page for each
     "PRAGMA cache_size = -65536",
     "PRAGMA temp_store = MEMORY",
+    "PRAGMA journal_size_limit = 67108864",  # a log that had to grow gives its room back when it begins anew
     "PRAGMA busy_timeout = 0",  # who waits for a lock, and where, is ours to say: never the event loop
 )
 
@@ -215,6 +218,38 @@ class SqliteStore:
             raise StoreAway("the database file was replaced while ophl7 works with it; restart ophl7")
         return connection
 
+    # -- between two batches ------------------------------------------------------------------------------------------
+
+    async def retire(self, stage: Stage, after: int, ages: Ages) -> Step:
+        """A step of retention, in a transaction of its own. Raises StoreAway, StoreRefused."""
+        return await self._in_thread(lambda: self._retire(stage, after, ages))
+
+    async def fold_back(self) -> None:
+        """Copies the log into the database, beside the batches and on another connection. Raises StoreAway."""
+        await asyncio.get_running_loop().run_in_executor(
+            self._reading, lambda: _guarded(lambda: self._checkpoint(self._bodies, "PASSIVE"))
+        )
+
+    async def cut_log(self) -> bool:
+        """Cuts the log off; False while a reader is inside. Raises StoreAway."""
+        return await self._in_thread(lambda: self._checkpoint(self._connection, "TRUNCATE"))
+
+    @staticmethod
+    def _checkpoint(connection: sqlite3.Connection | None, how: str) -> bool:
+        if connection is None:
+            raise StoreAway("the database is closed")
+        return bool(connection.execute(f"PRAGMA wal_checkpoint({how})").fetchone()[0] == 0)
+
+    def _retire(self, stage: Stage, after: int, ages: Ages) -> Step:
+        self._begin()
+        try:
+            step = retire(self._present(), stage, after, ages)
+        except BaseException:
+            self._roll_back()
+            raise
+        self._finish()
+        return step
+
     async def read(self, call: Callable[[sqlite3.Connection], T]) -> T:
         """Reads beside the two calls of a batch, on the same connection: never while one of them runs. Raises StoreAway."""
         return await self._in_thread(lambda: call(self._present()))
@@ -260,7 +295,7 @@ class SqliteStore:
             raise StoreAway("the database is closed")
         row = connection.execute(self._sql["body_of"], (delivery,)).fetchone()
         if row is None or (row[0] is None and row[1] is None):
-            raise StoreRefused(f"delivery {delivery} has no bytes")
+            raise StoreRefused(f"delivery {delivery} has no bytes: they were removed when their retention was over")
         body: bytes = row[0] if row[0] is not None else row[1][row[2] : row[3]]
         return body
 

@@ -18,7 +18,7 @@ _COMMENT = re.compile(r"^--.*\n?", re.MULTILINE)
 def statements(dialect: str, file: str = "queries") -> Mapping[str, str]:
     """Every statement of `sql/<dialect>/<file>.sql` under its name, without comments.
 
-    `queries`: the road; `reads`: people; `lists`: patient lists.
+    `queries`: the road; `reads`: people; `lists`: patient lists; `books`: reports; `retention`: what is removed.
     """
     text = (files("ophl7.store") / "sql" / dialect / f"{file}.sql").read_text("utf-8")
     pieces = _NAME.split(text)[1:]

@@ -122,14 +122,25 @@ def test_an_empty_value_counts_as_unset() -> None:
     ("name", "value"),
     [
         ("OPHL7_DATABASE_URL", "postgresql://user@host/db"),
-        ("OPHL7_RETENTION", "90d"),
-        ("OPHL7_AUDIT_RETENTION", "1y"),
     ],
 )
 def test_a_setting_whose_part_is_missing_stops_the_start_and_says_so(name: str, value: str) -> None:
     (fault,) = faults({name: value})
     assert fault.startswith(name)
     assert "not there yet" in fault
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "words"),
+    [
+        ({"OPHL7_RETENTION": "7d"}, "OPHL7_RETENTION", "too short"),  # copies are answered for seven days (#84)
+        ({"OPHL7_RETENTION": "2y", "OPHL7_AUDIT_RETENTION": "1y"}, "OPHL7_AUDIT_RETENTION", "shorter than OPHL7_RETENTION"),
+    ],
+)
+def test_a_retention_that_loses_what_is_needed_is_refused(given: dict[str, str], name: str, words: str) -> None:
+    (fault,) = faults(given)
+    assert fault.startswith(name)
+    assert words in fault
 
 
 def test_what_a_missing_part_would_not_change_may_be_written_down() -> None:

@@ -88,6 +88,9 @@ def bar(trigger: str, control_id: str, user: str = "BELL^Bell^Bea") -> bytes:
     ).encode()
 
 
+RETENTION = {"at": None, "bodies": 0, "rows": 0, "audit": 0, "kept": {"held": 2}, "running": False}
+
+
 @dataclass
 class Practice:
     """Rows first, then `commit`; ids count from 1 in each table, in the order in which rows are added."""
@@ -301,6 +304,7 @@ class Desk:
     audited: list[tuple[str, str, str, str]] = field(default_factory=list)
     explicit: bool = True
     acts: list[Act] = field(default_factory=list)
+    purges: list[str] = field(default_factory=list)
     unmerges: list[Unmerge] = field(default_factory=list)
     unmerged: UnmergePlan | CannotUnmerge = field(default_factory=lambda: PLAN)
     outcome: Done | NotDone | Exception = field(default_factory=lambda: Done(NOON + 60, "accepted", "accepted", (), 2))
@@ -399,6 +403,8 @@ class Desk:
             alarms=lambda: [row for row in self.alarms if row.resolved_at is None],
             acknowledge=self.acknowledge,
             books=books(self),
+            retention=lambda: dict(RETENTION),
+            purge=lambda: self.purges.append("run"),
         )
 
     def client(self, *, token: str | None = TOKEN, host: str = "127.0.0.1") -> httpx.AsyncClient:

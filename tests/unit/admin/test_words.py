@@ -67,6 +67,7 @@ def row(**more: Any) -> dict[str, Any]:  # noqa: ANN401 - a row holds anything
         "replay_of": None,
         "detail": "",
         "ack_code": "AA",
+        "body_removed_at": None,
     } | more
 
 

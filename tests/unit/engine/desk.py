@@ -26,6 +26,7 @@ from ophl7.engine.judging import Judge
 from ophl7.engine.people import People
 from ophl7.engine.ports import Damage, Envelope
 from ophl7.engine.replaying import Replays
+from ophl7.engine.retention import Ages, Stage, Step
 from ophl7.engine.router import Router
 from ophl7.engine.runner import Runner, Watchdog
 from ophl7.engine.storage import (
@@ -230,6 +231,9 @@ class ScriptedStore:
 
     async def body_of(self, delivery: int) -> bytes:
         return await self.inner.body_of(delivery)
+
+    async def retire(self, stage: Stage, after: int, ages: Ages) -> Step:
+        return await self.inner.retire(stage, after, ages)
 
     async def probe(self) -> None:
         self.probes += 1

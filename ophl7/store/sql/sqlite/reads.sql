@@ -14,7 +14,7 @@ AND id >= (SELECT min(id) FROM journal WHERE control_id = ? AND control_id <> ''
 
 -- name: message
 SELECT id, peer, received_at, event, control_id, state, ack_code, decision_row, reason, subject, repeats, replay_of,
-    connection, raw, start, "end", answer, detail
+    connection, raw, start, "end", answer, detail, body_removed_at
 FROM journal WHERE id = ?;
 
 -- name: again
@@ -119,3 +119,6 @@ SELECT count(*) AS found FROM (
 
 -- name: held_for
 SELECT count(*) AS found FROM (SELECT 1 FROM hold INDEXED BY hold_open_key WHERE closed_at IS NULL AND key = ? LIMIT 1000);
+
+-- name: audit_anchor
+SELECT value FROM meta WHERE name = 'audit anchor';
