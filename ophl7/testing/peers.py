@@ -9,6 +9,7 @@ import asyncio
 import socket
 import ssl
 from collections import deque
+from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
@@ -72,6 +73,8 @@ class ScriptedPeer:
         self.port = 0
         self.reading = asyncio.Event()  # cleared: it reads nothing more, and takes connections all the same
         self.reading.set()
+        self.strict = True  # a damaged block is an error, raised when the peer is left; False: it is counted and passed over
+        self.damaged = 0
         self._window = window
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -143,12 +146,15 @@ class ScriptedPeer:
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        task = asyncio.get_running_loop().create_task(self._serve(Wire(reader, writer), self.connections))
+        wire = Wire(reader, writer)
+        task = asyncio.get_running_loop().create_task(self._serve(wire, self.connections))
         self._tasks.add(task)
-        task.add_done_callback(self._served)
+        task.add_done_callback(partial(self._served, wire))
 
-    def _served(self, task: asyncio.Task[None]) -> None:
+    def _served(self, wire: Wire, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        if task.cancelled():
+            wire.abort()  # a task that was cancelled before its first step has closed nothing
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failures.append(error)
 
@@ -172,5 +178,11 @@ class ScriptedPeer:
             await wire.close()
 
     async def _read(self, wire: Wire) -> bytes | None:
-        await self.reading.wait()
-        return await wire.read()
+        while True:
+            await self.reading.wait()
+            try:
+                return await wire.read()
+            except ValueError:
+                if self.strict:
+                    raise
+                self.damaged += 1

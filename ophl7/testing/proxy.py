@@ -116,7 +116,7 @@ class FaultProxy:
         task.add_done_callback(self._served)
 
     def _served(self, task: asyncio.Task[None]) -> None:
-        del self._pairs[task]
+        self._pairs.pop(task).drop()
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failures.append(error)
 
@@ -164,8 +164,16 @@ class _Pair:
         self.over.set()
 
     async def close(self) -> None:
-        for _, writer in filter(None, (self._client, self._server)):
+        writers = [writer for _, writer in filter(None, (self._client, self._server))]
+        for writer in writers:
+            writer.close()
+        for writer in writers:
             await close(writer)
+
+    def drop(self) -> None:
+        """Nothing stays open, also where the task was cancelled before its first step."""
+        for _, writer in filter(None, (self._client, self._server)):
+            writer.transport.abort()
 
 
 async def _first(one: asyncio.Future[list[None]], other: Coroutine[object, object, Literal[True]]) -> None:
@@ -205,7 +213,7 @@ class _Flow:
             self.ended = True
             await self._let_go()
             self.end()
-        except ConnectionError:
+        except OSError:
             self._pair.reset()  # one side is gone with an RST: so is the other
 
     def stop(self) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from ophl7 import settings
 from ophl7.broker import Broker, Listening
+from ophl7.engine.ports import Clock
 from ophl7.observe.logs import make_log
 from ophl7.testing.peers import Client, ScriptedPeer
 from tests.acceptance.messages import Side, control_id_of, relayed
@@ -147,14 +148,15 @@ class Ledger:
 class Practice(Ledger):
     """A broker, its two destinations `desk["pm"]` and `desk["emr"]`, and a connection into each listener."""
 
-    def __init__(self, database: Path, setup: str, **more: str) -> None:
+    def __init__(self, database: Path, setup: str, *, clock: Clock | None = None, **more: str) -> None:
         super().__init__(database)
         self.setup = setup
         self.patients, self.schedule = owner_of_patients(setup), owner_of_schedule(setup)
         self.desk: dict[Side, ScriptedPeer] = {"pm": ScriptedPeer(), "emr": ScriptedPeer()}
         self.broker: Broker
         self.listening: Listening
-        self._more = more
+        self.more = more  # settings without their prefix, read at the start
+        self._clock = clock
         self._clients: dict[Side, Client] = {}
         self._stack = AsyncExitStack()
 
@@ -162,8 +164,8 @@ class Practice(Ledger):
         for peer in self.desk.values():
             await self._stack.enter_async_context(peer)
         urls = self.desk["pm"].url, self.desk["emr"].url
-        chosen = settings.load(environment(self.database, self.setup, *urls, **self._more))
-        self.broker = Broker(chosen, make_log("error", "json"))
+        chosen = settings.load(environment(self.database, self.setup, *urls, **self.more))
+        self.broker = Broker(chosen, make_log("error", "json"), clock=self._clock)
         self.listening = await self.broker.start()
         self._stack.push_async_callback(self.broker.stop)
         return self
