@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Generic, ParamSpec
 
 from ophl7.testing import behaviours, faults, senders
-from ophl7.testing.behaviours import Behaviour
-from ophl7.testing.faults import Fault
+from ophl7.testing.behaviours import Behaviour, Incoming
+from ophl7.testing.client import Client
+from ophl7.testing.faults import Fault, Flow
 from ophl7.testing.senders import Manner
 
 P = ParamSpec("P")
@@ -87,6 +88,11 @@ class Chaos(Generic[P]):
         """Does what was drawn."""
         await self._draw()(*args, **kwargs)
 
+    @property
+    def misdeeds(self) -> int:
+        """How many were drawn so far."""
+        return sum(name != "calm" for name in self.drawn)
+
     def end(self) -> None:
         """From now on there is only calm."""
         self._left = 0
@@ -98,3 +104,24 @@ class Chaos(Generic[P]):
         self._left -= 1
         self.drawn.append(self._chance.choice(self._names))
         return self._choices[self.drawn[-1]]
+
+
+def bad_receiver(seed: int, *, share: float = 0.5, most: int = 100) -> Chaos[[Incoming]]:
+    """A behaviour for `ScriptedPeer(then=...)`: AA, or one of `BEHAVIOURS`."""
+    return Chaos(seed, BEHAVIOURS, _accept, share=share, most=most)
+
+
+def bad_sender(seed: int, *, share: float = 0.5, most: int = 100) -> Chaos[[Client, bytes]]:
+    """A manner for `ScriptedSender(then=...)`: plainly, or one of `MANNERS`."""
+    return Chaos(seed, MANNERS, _plainly, share=share, most=most)
+
+
+def bad_line(seed: int, *, share: float = 0.5, most: int = 100) -> Chaos[[Flow, bytes]]:
+    """A fault for one direction of a `FaultProxy`: none, or one of `FAULTS`."""
+    return Chaos(seed, FAULTS, _passing, share=share, most=most)
+
+
+# Said again with types that do not name their parameters.
+_accept: Behaviour = behaviours.accept
+_plainly: Manner = senders.plainly
+_passing: Fault = faults.passing

@@ -32,6 +32,9 @@ class Flow(Protocol):
     async def switched(self) -> None:
         """Waits until another fault is set for this direction, or the connection ends."""
 
+    def mute(self) -> None:
+        """What is still written is dropped; the end of the stream is passed on."""
+
     def end(self) -> None:
         """Closes this direction only; what still comes is dropped."""
 
@@ -50,8 +53,9 @@ async def passing(flow: Flow, data: bytes) -> None:
     await flow.write(data)
 
 
-async def swallow(flow: Flow, data: bytes) -> None:
-    """Takes everything and passes nothing on."""
+async def swallow(flow: Flow, data: bytes) -> None:  # noqa: ARG001 - a fault's signature
+    """Passes nothing more of this connection and direction on, also when another fault is set: TCP leaves no holes."""
+    flow.mute()
 
 
 async def stall(flow: Flow, data: bytes) -> None:

@@ -199,6 +199,7 @@ class _Flow:
         self._reader = reader
         self._writer = writer
         self._closed = False
+        self._muted = False
         self.passed = 0
         self.ended = False
         self.kept = bytearray()
@@ -236,11 +237,14 @@ class _Flow:
         await self._direction.switched()
 
     async def write(self, data: bytes) -> None:
-        if self._closed or not data:
+        if self._closed or self._muted or not data:
             return
         self._writer.write(data)
         await self._writer.drain()
         self.passed += len(data)
+
+    def mute(self) -> None:
+        self._muted = True
 
     def end(self) -> None:
         if not self._closed:

@@ -108,11 +108,11 @@ class ScriptedSender:
             tries += 1
             try:
                 async with Client(*self._where) as client:
-                    while waiting:
+                    while waiting and not client.wire.finished:
                         given.append(await self._bring(client, waiting[0]))
                         waiting.popleft()
                         tries = 0
-            except (ConnectionError, EOFError):
+            except (ConnectionError, EOFError, ValueError):  # a ValueError: half of an answer
                 if tries >= _MOST_TRIES:
                     raise ConnectionError(f"no answer after {tries} tries") from None
         return given

@@ -28,6 +28,7 @@ class Wire:
         self._ended = False
         self._piece = 0
         self._gathered: list[bytes] | None = None
+        self.finished = False  # nothing can be written any more: our half is closed
 
     async def read(self) -> bytes | None:
         """The next block's payload; None when the other end has closed. Raises ValueError for a damaged block."""
@@ -99,6 +100,7 @@ class Wire:
 
     def end(self) -> None:
         """Closes our half only. Raises RuntimeError or NotImplementedError where the transport cannot (TLS)."""
+        self.finished = True
         self._writer.write_eof()
 
     def abort(self) -> None:

@@ -148,7 +148,7 @@ class Ledger:
 class Practice(Ledger):
     """A broker, its two destinations `desk["pm"]` and `desk["emr"]`, and a connection into each listener."""
 
-    def __init__(self, database: Path, setup: str, *, clock: Clock | None = None, **more: str) -> None:
+    def __init__(self, database: Path, setup: str, **more: str) -> None:
         super().__init__(database)
         self.setup = setup
         self.patients, self.schedule = owner_of_patients(setup), owner_of_schedule(setup)
@@ -156,7 +156,7 @@ class Practice(Ledger):
         self.broker: Broker
         self.listening: Listening
         self.more = more  # settings without their prefix, read at the start
-        self._clock = clock
+        self.clock: Clock | None = None  # another than the machine's, read at the start
         self._clients: dict[Side, Client] = {}
         self._stack = AsyncExitStack()
 
@@ -165,7 +165,7 @@ class Practice(Ledger):
             await self._stack.enter_async_context(peer)
         urls = self.desk["pm"].url, self.desk["emr"].url
         chosen = settings.load(environment(self.database, self.setup, *urls, **self.more))
-        self.broker = Broker(chosen, make_log("error", "json"), clock=self._clock)
+        self.broker = Broker(chosen, make_log("error", "json"), clock=self.clock)
         self.listening = await self.broker.start()
         self._stack.push_async_callback(self.broker.stop)
         return self

@@ -6,7 +6,7 @@ The rows are those of decisions 8 and docs/reference/peer-behaviour.md; real soc
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -136,13 +136,23 @@ async def test_three_misfits_in_a_row_pause_the_link(opened: Opening) -> None:
 
 # -- no answer, or none that counts ------------------------------------------------------------------------------------
 
-WAITED_OUT = {
+
+def late_once() -> tuple[Behaviour, ...]:
+    late = behaviours.late()
+    return late, late
+
+
+async def never_ends(message: Incoming) -> None:
+    await message.wire.write(b"\x0bMSH|^~")
+
+
+WAITED_OUT: dict[str, Callable[[], tuple[Behaviour, ...]]] = {
     "silence": lambda: (behaviours.silence,),
-    "half an answer that never ends": lambda: (behaviours.answering(lambda _: b""), behaviours.silence),
+    "half an answer that never ends": lambda: (never_ends,),
     "an answer after we have given up": lambda: (behaviours.outwaited,),
-    "the answer to the try before, on the next connection": lambda: (late := behaviours.late(), late),
+    "the answer to the try before, on the next connection": late_once,
 }
-AT_ONCE = {
+AT_ONCE: dict[str, Callable[[], tuple[Behaviour, ...]]] = {
     "close": lambda: (behaviours.close,),
     "reset": lambda: (behaviours.reset,),
     "half-close": lambda: (behaviours.half_close,),
@@ -307,10 +317,16 @@ async def test_a_line_that_refuses_is_tried_again_and_nothing_counts_as_tried(tm
 # -- time --------------------------------------------------------------------------------------------------------------
 
 
+def timed(database: Path, clock: JumpingClock) -> Practice:
+    practice = Practice(database, PM_OWNS)
+    practice.clock = clock
+    return practice
+
+
 @pytest.mark.parametrize("seconds", [-86_400.0, 86_400.0])
 async def test_a_wall_clock_that_jumps_neither_stops_nor_doubles_a_delivery(tmp_path: Path, seconds: float) -> None:
     clock = JumpingClock()
-    async with Practice(tmp_path / "ophl7.db", PM_OWNS, clock=clock) as practice:
+    async with timed(tmp_path / "ophl7.db", clock) as practice:
         practice.desk["emr"].then = refuse("AE", 206)
         await practice.accepted("pm", FIRST, SECOND)
         await practice.until(lambda: practice.deliveries("R1")[0]["attempts"] >= 2)
@@ -323,12 +339,12 @@ async def test_a_wall_clock_that_jumps_neither_stops_nor_doubles_a_delivery(tmp_
 
 async def test_a_wall_clock_that_was_set_back_before_the_start_does_not_stop_a_delivery(tmp_path: Path) -> None:
     clock = JumpingClock()
-    async with Practice(tmp_path / "ophl7.db", PM_OWNS, clock=clock) as practice:
+    async with timed(tmp_path / "ophl7.db", clock) as practice:
         practice.desk["emr"].then = refuse("AE", 206)
         await practice.accepted("pm", FIRST, SECOND)
         await practice.until(lambda: practice.deliveries("R1")[0]["attempts"] >= 2)
     clock.jump(-86_400.0)
-    async with Practice(tmp_path / "ophl7.db", PM_OWNS, clock=clock) as practice:
+    async with timed(tmp_path / "ophl7.db", clock) as practice:
         await arrived_right(practice)
 
 
