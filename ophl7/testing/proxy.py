@@ -6,9 +6,8 @@ It knows bytes only, so it stands in front of TLS as well.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
 from types import TracebackType
-from typing import Final, Literal, Self
+from typing import Final, Self
 
 from ophl7.testing.faults import Fault, passing
 from ophl7.testing.wire import close, reset
@@ -153,10 +152,17 @@ class _Pair:
             _Flow(to_server, self, self._client[0], self._server[1]),
             _Flow(to_client, self, self._server[0], self._client[1]),
         )
-        pumps = asyncio.gather(*(flow.run() for flow in flows))
-        await _first(pumps, self.over.wait())
-        for flow in flows:
-            flow.stop()
+        pumps = {asyncio.create_task(flow.run()) for flow in flows}
+        over: asyncio.Task[object] = asyncio.create_task(self.over.wait())
+        try:
+            await _ended(pumps, over)
+        finally:
+            for task in (*pumps, over):
+                task.cancel()
+            await asyncio.wait((*pumps, over))
+            failed = [error for task in pumps if not task.cancelled() and (error := task.exception()) is not None]
+        if failed:
+            raise failed[0]
 
     def reset(self) -> None:
         for _, writer in filter(None, (self._client, self._server)):
@@ -176,18 +182,14 @@ class _Pair:
             writer.transport.abort()
 
 
-async def _first(one: asyncio.Future[list[None]], other: Coroutine[object, object, Literal[True]]) -> None:
-    """Waits for either, ends both, and raises what the first raised."""
-    second = asyncio.ensure_future(other)
-    both: set[asyncio.Future[object]] = {one, second}  # type: ignore[arg-type]
-    try:
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for future in both:
-            future.cancel()
-        await asyncio.wait(both)
-    if not one.cancelled() and (error := one.exception()) is not None:
-        raise error
+async def _ended(pumps: set[asyncio.Task[None]], over: asyncio.Task[object]) -> None:
+    """Waits until all pumps have ended, one has failed, or the connection is over."""
+    running = pumps
+    while running and not over.done():
+        done, _ = await asyncio.wait((*running, over), return_when=asyncio.FIRST_COMPLETED)
+        if any(task.cancelled() or task.exception() is not None for task in done):
+            return
+        running = {task for task in running if not task.done()}
 
 
 class _Flow:
@@ -216,9 +218,6 @@ class _Flow:
             self.end()
         except OSError:
             self._pair.reset()  # one side is gone with an RST: so is the other
-
-    def stop(self) -> None:
-        self._closed = True
 
     async def _read(self) -> bytes:
         return await self._reader.read(_READ_BYTES)
