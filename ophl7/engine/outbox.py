@@ -15,7 +15,7 @@ from typing import Literal
 from ophl7.domain.patient import Side
 from ophl7.engine.at_hand import AtHand
 from ophl7.engine.audience import Mark
-from ophl7.engine.backoff import delay
+from ophl7.engine.backoff import JITTER, delay
 from ophl7.engine.lanes import STOPPED, Lanes
 from ophl7.engine.link import LinkPolicy, LinkStatus, OutboxObserver
 from ophl7.engine.ports import Answer, Clock, Sender
@@ -68,6 +68,7 @@ class Outbox:
         self._policy = policy
         self._mark = mark
         self._clock = clock
+        self._epoch = clock.now().timestamp() - clock.monotonic()
         self._observer = observer
         self._chance = chance
         self._lanes = Lanes()
@@ -123,7 +124,7 @@ class Outbox:
         for delivery in deliveries:
             lane = self._lanes.lane_of(delivery.id)
             if lane is None:
-                self._lanes.add(delivery, now, recovered=recovered)
+                self._lanes.add(replace(delivery, next_at=self._within(delivery.next_at)), now, recovered=recovered)
                 self._parked += delivery.state in STOPPED
             elif lane != delivery.lane:
                 self._lanes.halt({lane, delivery.lane})
@@ -165,7 +166,7 @@ class Outbox:
         if waiting is None:
             return  # another destination's
         delivery, _ = waiting
-        changed = replace(delivery, state=mark.state, attempts=mark.attempts, next_at=mark.next_at)
+        changed = replace(delivery, state=mark.state, attempts=mark.attempts, next_at=self._within(mark.next_at))
         self._parked += (mark.state in STOPPED) - (delivery.state in STOPPED)
         if mark.state in {"accepted", "skipped", "rejected"}:
             self._lanes.done(delivery, self._now())
@@ -240,7 +241,7 @@ class Outbox:
             state=state,
             queued=self._lanes.depth - self._parked,
             parked=self._parked,
-            oldest_seconds=max(0.0, self._now() - oldest.created_at) if oldest is not None else None,
+            oldest_seconds=max(0.0, self._wall() - oldest.created_at) if oldest is not None else None,
             last_error=self._last_error,
             paused_because=self._paused,
         )
@@ -363,7 +364,7 @@ class Outbox:
     async def _announce(self, delivery: OpenDelivery) -> None:
         """The disk knows that it is being sent before its first byte leaves: after a crash it is a person's to settle."""
         announced = self._announced[delivery.id] = asyncio.Event()
-        self._mark(DeliveryMark(delivery.id, "sending", delivery.attempts, None, "", self._now()))
+        self._mark(DeliveryMark(delivery.id, "sending", delivery.attempts, None, "", self._wall()))
         try:
             await announced.wait()
         finally:
@@ -411,7 +412,7 @@ class Outbox:
         """The outcome becomes a mark; the lane waits for its commit."""
         if state != "accepted":
             self._last_error = answer
-        mark = DeliveryMark(delivery.id, state, attempts, next_at, answer, self._now())
+        mark = DeliveryMark(delivery.id, state, attempts, next_at, answer, self._wall())
         self._tried[delivery.id] = (delivery, mark)
         self._observer.delivered(self.destination, delivery.id, state, answer, seconds)
         self._mark(mark)
@@ -422,5 +423,14 @@ class Outbox:
             known = await self._store.body_of(delivery.id)
         return with_control_id(known, delivery.control_id)
 
+    def _within(self, next_at: float | None) -> float | None:
+        """A time from the database, in ours: no delay is longer than the longest, whatever was done to the clock meanwhile."""
+        return None if next_at is None else min(next_at, self._now() + self._policy.longest * (1 + JITTER))
+
     def _now(self) -> float:
+        """For delays: the wall clock as it was at our start, carried on by what never goes back. To be set must not stop us."""
+        return self._epoch + self._clock.monotonic()
+
+    def _wall(self) -> float:
+        """For people: when something happened."""
         return self._clock.now().timestamp()

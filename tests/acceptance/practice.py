@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from ophl7 import settings
 from ophl7.broker import Broker, Listening
+from ophl7.engine.ports import Clock
 from ophl7.observe.logs import make_log
 from ophl7.testing.peers import Client, ScriptedPeer
 from tests.acceptance.messages import Side, control_id_of, relayed
@@ -154,7 +155,8 @@ class Practice(Ledger):
         self.desk: dict[Side, ScriptedPeer] = {"pm": ScriptedPeer(), "emr": ScriptedPeer()}
         self.broker: Broker
         self.listening: Listening
-        self._more = more
+        self.more = more  # settings without their prefix, read at the start
+        self.clock: Clock | None = None  # another than the machine's, read at the start
         self._clients: dict[Side, Client] = {}
         self._stack = AsyncExitStack()
 
@@ -162,8 +164,8 @@ class Practice(Ledger):
         for peer in self.desk.values():
             await self._stack.enter_async_context(peer)
         urls = self.desk["pm"].url, self.desk["emr"].url
-        chosen = settings.load(environment(self.database, self.setup, *urls, **self._more))
-        self.broker = Broker(chosen, make_log("error", "json"))
+        chosen = settings.load(environment(self.database, self.setup, *urls, **self.more))
+        self.broker = Broker(chosen, make_log("error", "json"), clock=self.clock)
         self.listening = await self.broker.start()
         self._stack.push_async_callback(self.broker.stop)
         return self
