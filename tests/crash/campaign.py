@@ -37,9 +37,19 @@ class Campaign:
     """One database, two desks, one load. `begin`, any number of rounds, `end`."""
 
     def __init__(
-        self, folder: Path, *, seed: int, families: int = 12, answers: tuple[int, int] = (1, 300), **settings: str
+        self,
+        folder: Path,
+        *,
+        seed: int,
+        families: int = 12,
+        answers: tuple[int, int] = (1, 300),
+        haste: int = 1,
+        **settings: str,
     ) -> None:
-        """answers: a round lasts so many, drawn anew for each. settings: of the broker, without their prefix."""
+        """answers: a round lasts so many, drawn anew for each. haste: by how much sooner than usual steps are reached.
+
+        settings: of the broker, without their prefix.
+        """
         self.seed = seed
         self.chance = random.Random(seed)
         self.database = folder / "ophl7.db"
@@ -48,6 +58,7 @@ class Campaign:
         self.desks: dict[Side, Desk] = {side: Desk(random.Random(f"{seed} {side}"), nuisance=0.005) for side in ("pm", "emr")}
         self.tally = Tally()
         self._answers = answers
+        self._haste = haste
         self._settings = settings
 
     async def begin(self) -> None:
@@ -65,7 +76,7 @@ class Campaign:
 
     async def round(self, step: str) -> None:
         """One start, some load, and the end at that step."""
-        passage = 1 + self.chance.randrange((STEPS | AT_START | AT_STOP | {AT_RANDOM: 1})[step])
+        passage = 1 + self.chance.randrange(max(1, (STEPS | AT_START | AT_STOP | {AT_RANDOM: 1})[step] // self._haste))
         broker = await self.broker(step, passage)
         self.tally.rounds += 1
         try:

@@ -81,31 +81,30 @@ class Desks:
         self._chance = chance
         self._told = family.tell()
         self._next = next(self._told)
+        self._finishing = False
         self._out: deque[_Out] = deque()
         self._recent: deque[tuple[Said, bytes]] = deque(maxlen=8)
 
     async def work(self, addresses: Mapping[Side, tuple[str, int]], counted: Callable[[], None]) -> None:
         """Sends until a connection is gone: first what was never answered, in its order, then what comes next."""
         try:
-            await self._work(addresses, counted, new=True)
+            await self._work(addresses, counted)
         except (EOFError, ConnectionError, OSError):
             return  # the broker is gone, or hung for too long; what was not answered is sent again
 
     async def finish(self, addresses: Mapping[Side, tuple[str, int]]) -> None:
-        """Sends what was never answered, and the one that was told and not sent yet: its effect is in the family's truth."""
-        await self._work(addresses, lambda: None, new=False)
-        self._out.append(_Out(self._next))
-        await self._work(addresses, lambda: None, new=False)
+        """Sends what was never answered, and the story to its end."""
+        self._finishing = True
+        await self._work(addresses, lambda: None)
 
-    async def _work(self, addresses: Mapping[Side, tuple[str, int]], counted: Callable[[], None], *, new: bool) -> None:
+    async def _work(self, addresses: Mapping[Side, tuple[str, int]], counted: Callable[[], None]) -> None:
         async with AsyncExitStack() as stack:
             lines = {side: await stack.enter_async_context(Client(*addresses[side])) for side in SIDES}
             for out in self._out:
                 self.resent += 1
                 await lines[out.said.side].send_raw(frame(out.said.payload))
             while True:
-                if new:
-                    await self._fill(lines)
+                await self._fill(lines)
                 if not self._out:
                     return
                 self._take(await lines[self._out[0].said.side].read_answer(ANSWER_SECONDS))
@@ -113,7 +112,11 @@ class Desks:
 
     async def _fill(self, lines: Mapping[Side, Client]) -> None:
         """As much as may be on its way: of one side at a time."""
-        while len(self._out) < WINDOW and (not self._out or self._out[0].said.side == self._next.side):
+        while len(self._out) < WINDOW:
+            if self._next is None and not self._finishing:
+                self._next = next(self._told)
+            if self._next is None or (self._out and self._out[0].said.side != self._next.side):
+                return
             out, self._next = _Out(self._next), next(self._told)
             self._out.append(out)  # before the first byte leaves: a kill may come at any time
             await lines[out.said.side].send_raw(frame(out.said.payload))

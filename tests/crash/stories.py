@@ -59,14 +59,15 @@ class Family:
         self._people = 0
         self._lanes: dict[str, str] = {}
 
-    def tell(self) -> Iterator[Said]:
-        """Without end."""
+    def tell(self) -> Iterator[Said | None]:
+        """Without end; None between two stories: only then is every promise of a story due."""
         tales: tuple[Callable[[], Iterator[Said]], ...] = (
             self._day, self._day, self._day, self._merged_by_the_pm, self._merged_by_the_emr, self._strangers,
             self._corrections, self._refusals, self._target_to_come,
         )  # fmt: skip
         while True:
             yield from self._chance.choice(tales)()
+            yield None
 
     # -- stories ------------------------------------------------------------------------------------------------------
 
