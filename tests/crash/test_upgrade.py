@@ -1,4 +1,4 @@
-"""A database of any earlier version: brought up to date whole or not at all, whatever happens meanwhile; a newer one is left alone."""
+"""A database of an earlier version: brought up to date whole or not at all, whatever happens; a newer one is left alone."""
 
 from __future__ import annotations
 
