@@ -30,6 +30,7 @@ from ophl7.store.rows import writes
 from ophl7.store.sqlite_load import Loader
 from ophl7.store.sqlite_retention import retire
 from ophl7.store.statements import statements
+from ophl7.store.upgrading import look_before
 
 _SETTINGS = (
     "PRAGMA journal_mode = WAL",
@@ -102,6 +103,7 @@ class SqliteStore:
         self._connection = self._bodies = self._loader = None
 
     def _open(self) -> Counters:
+        look_before(self.path)
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # patient data: nobody else's to read
         self._connection = connection = self._connect()
         migrate(connection, shipped("sqlite"))

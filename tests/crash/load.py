@@ -1,115 +1,211 @@
-"""Eight senders that know nothing of each other, and never forget what was not answered."""
+"""Both systems of each family at their desks: they send, remember what was answered, and never forget what was not.
+
+For other suites: `Load` says what is sent and what came of it, whoever kills or hinders the broker meanwhile; `model.examine`
+holds it against the database and the peers (`desk.Desk`) at the end.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from hashlib import blake2b
 
 from ophl7.mllp.framing import frame
 from ophl7.testing.peers import Client
-from tests.acceptance.messages import RUTH, Fee, Person, Side, Visit, adt, dft, siu
+from tests.acceptance.messages import Side
 from tests.acceptance.replies import read_reply
+from tests.crash.stories import Family, Said, Truth
 
-WINDOW = 4  # frames on the way at once: kills meet queues as well as single messages
+WINDOW = 6  # frames on the way at once: kills meet queues as well as single messages
+REPEATS = 0.03  # of the messages that were answered are sent a second time all the same
+SIDES: tuple[Side, Side] = ("pm", "emr")
+ANSWER_SECONDS = 20.0
+
+
+def digest(data: bytes) -> bytes:
+    """Enough to see that two messages are the same."""
+    return blake2b(data, digest_size=12).digest()
+
+
+def plain(payload: bytes) -> bytes:
+    """A digest of a message without what may change on its way through: MSH-10, and the ids of PID-3."""
+    lines = payload.split(b"\r")
+    for number, line in enumerate(lines):
+        fields = line.split(b"|")
+        if fields[0] == b"MSH":
+            fields[9] = b""
+        elif fields[0] == b"PID":
+            fields[3] = b""
+        else:
+            continue
+        lines[number] = b"|".join(fields)
+    return digest(b"\r".join(lines))
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """One message of a sender. lane: `side stream patient`; number: its place there, from 0."""
+class Answered:
+    """What is remembered of a message once it was answered: the promise, without the bytes."""
 
     control_id: str
-    payload: bytes
+    state: str
+    copy: Side | None
+    names: tuple[str, ...]
     lane: str
-    number: int
+    place: int
+    raw: bytes  # digest of all its bytes
+    plain: bytes
+    answer: bytes  # digest
 
 
 @dataclass(slots=True)
-class Sender:
-    """One connection: what it has sent, what was answered, what must be sent again. Its patients are nobody else's."""
+class _Out:
+    """On its way: a message, and the answer that it had before if it is sent a second time for nothing."""
 
-    name: str
-    side: Side
-    patients: tuple[Person, ...]
-    unanswered: deque[Sent] = field(default_factory=deque)
-    answered: list[Sent] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
-    resent: int = 0
-    _turns: int = 0
-    _numbers: dict[str, int] = field(default_factory=dict)
+    said: Said
+    before: bytes | None = None
 
-    def next(self) -> Sent:
-        """A message that was never sent before: in turn a change of an appointment or of a chart, or a charge."""
-        turn = self._turns
-        self._turns += 1
-        who = self.patients[turn % len(self.patients)]
-        stream = "charges" if self.side == "emr" else "record"
-        lane = f"{stream} {who.id}"
-        number = self._numbers[lane] = self._numbers.get(lane, -1) + 1
-        control_id = f"{self.name}-{turn}"
-        mark = f"ZID|{control_id}"  # MSH-10 will be ours where it arrives: this one stays
-        stamp = f"20260105{8 + turn // 3600:02}{turn // 60 % 60:02}{turn % 60:02}"
-        if self.side == "emr":
-            fee = Fee(f"T-{control_id}", amount=f"{turn}.00")
-            return Sent(control_id, dft(control_id, [fee], who, mark, sent=stamp), lane, number)
-        if number % 2:
-            moved = replace(who, street=f"{number} ELM ST")
-            return Sent(control_id, adt(control_id, "A08", moved, mark, sent=stamp), lane, number)
-        visit = Visit(f"S-{who.id}", start=f"20260106{8 + number // 3600 % 10:02}{number // 60 % 60:02}{number % 60:02}")
-        return Sent(control_id, siu(control_id, "S13", visit, who, mark, sent=stamp), lane, number)
 
-    async def work(self, address: tuple[str, int], counted: asyncio.Semaphore) -> None:
-        """Sends until the connection is gone: first what was never answered, in its order, then new messages."""
+class Desks:
+    """The two desks of one family, with a connection each."""
+
+    def __init__(self, family: Family, chance: random.Random) -> None:
+        self.family = family
+        self.answered: list[Answered] = []
+        self.wrong: list[str] = []  # answers that are not what they must be
+        self.resent = 0
+        self.repeats = 0
+        self._chance = chance
+        self._told = family.tell()
+        self._next = next(self._told)
+        self._finishing = False
+        self._out: deque[_Out] = deque()
+        self._recent: deque[tuple[Said, bytes]] = deque(maxlen=8)
+
+    async def work(self, addresses: Mapping[Side, tuple[str, int]], counted: Callable[[], None]) -> None:
+        """Sends until a connection is gone: first what was never answered, in its order, then what comes next."""
         try:
-            async with Client(*address) as line:
-                for sent in self.unanswered:
-                    self.resent += 1
-                    await line.send_raw(frame(sent.payload))
-                while True:
-                    while len(self.unanswered) < WINDOW:
-                        sent = self.next()
-                        self.unanswered.append(sent)  # before the first byte leaves: a kill may come at any time
-                        await line.send_raw(frame(sent.payload))
-                    self._take(await line.read_answer())
-                    counted.release()
+            await self._work(addresses, counted)
         except (EOFError, ConnectionError, OSError):
-            return  # the broker is gone; what was not answered is sent again
+            return  # the broker is gone, or hung for too long; what was not answered is sent again
 
-    async def finish(self, address: tuple[str, int]) -> None:
-        """Sends what was never answered, and nothing new."""
-        async with Client(*address) as line:
-            for sent in self.unanswered:
+    async def finish(self, addresses: Mapping[Side, tuple[str, int]]) -> None:
+        """Sends what was never answered, and the story to its end."""
+        self._finishing = True
+        await self._work(addresses, lambda: None)
+
+    async def _work(self, addresses: Mapping[Side, tuple[str, int]], counted: Callable[[], None]) -> None:
+        async with AsyncExitStack() as stack:
+            lines = {side: await stack.enter_async_context(Client(*addresses[side])) for side in SIDES}
+            for out in self._out:
                 self.resent += 1
-                await line.send_raw(frame(sent.payload))
-            while self.unanswered:
-                self._take(await line.read_answer())
+                await lines[out.said.side].send_raw(frame(out.said.payload))
+            while True:
+                await self._fill(lines)
+                if not self._out:
+                    return
+                self._take(await lines[self._out[0].said.side].read_answer(ANSWER_SECONDS))
+                counted()
+
+    async def _fill(self, lines: Mapping[Side, Client]) -> None:
+        """As much as may be on its way: of one side at a time."""
+        while len(self._out) < WINDOW:
+            if self._next is None and not self._finishing:
+                self._next = next(self._told)
+            if self._next is None or (self._out and self._out[0].said.side != self._next.side):
+                return
+            out, self._next = _Out(self._next), next(self._told)
+            self._out.append(out)  # before the first byte leaves: a kill may come at any time
+            await lines[out.said.side].send_raw(frame(out.said.payload))
+            if self._recent and self._chance.random() < REPEATS:
+                again, answer = self._chance.choice(self._recent)
+                if again.side == out.said.side:
+                    self._out.append(_Out(again, answer))
+                    await lines[again.side].send_raw(frame(again.payload))
 
     def _take(self, answer: bytes) -> None:
         """Answers come in the order of the frames."""
-        reply, sent = read_reply(answer), self.unanswered[0]
-        assert reply.control_id == sent.control_id, "an answer to another message"
-        self.unanswered.popleft()
-        self.answered.append(sent)
-        if reply.code != "AA":
-            self.refused.append(sent.control_id)
+        reply, out = read_reply(answer), self._out[0]
+        said = out.said
+        if reply.control_id != said.control_id:
+            raise AssertionError(f"{said.control_id} got the answer to another message")
+        self._out.popleft()
+        if reply.code != said.answer:
+            self.wrong.append(f"{said.control_id} was answered {reply.code} instead of {said.answer}: {reply.text}")
+        if out.before is not None:
+            self.repeats += 1
+            if said.answer == "AA" and out.before != digest(answer):
+                self.wrong.append(f"{said.control_id}: a copy of it got an answer of its own")
+            return
+        self._recent.append((said, digest(answer)))
+        self.answered.append(
+            Answered(
+                said.control_id,
+                said.state,
+                said.copy,
+                said.names,
+                said.lane,
+                said.place,
+                digest(said.payload),
+                plain(said.payload),
+                digest(answer),
+            )
+        )  # fmt: skip
 
 
-def senders(each: int, patients: int) -> list[Sender]:
-    """`each` connections of either side; the two sides' senders share patients, as the two systems do."""
-    found = []
-    for number in range(each):
-        people = tuple(
-            replace(RUTH, id=f"{8000 + number * patients + place}", family=f"FAMILY{number}", given=f"CHILD{place}")
-            for place in range(patients)
-        )
-        found += [Sender(f"P{number}", "pm", people), Sender(f"E{number}", "emr", people)]
-    return found
+class Load:
+    """Many families at once."""
 
+    def __init__(self, families: int, seed: int) -> None:
+        self.desks = [
+            Desks(Family(f"F{number}X", random.Random(f"{seed} {number}")), random.Random(f"{seed} {number} again"))
+            for number in range(families)
+        ]
+        self.given = 0  # answers, of all kinds
+        self._enough_at = 0
+        self._enough = asyncio.Event()
 
-def registrations(workers: list[Sender]) -> Iterator[bytes]:
-    """Everybody is known before the load begins."""
-    for worker in workers:
-        if worker.side == "pm":
-            for who in worker.patients:
-                yield adt(f"REG{who.id}", "A28", who, f"ZID|REG{who.id}", sent="20260105070000")
+    async def more(self, answers: int) -> None:
+        """Returns when so many more answers were given."""
+        self._enough_at = self.given + answers
+        self._enough.clear()
+        await self._enough.wait()
+
+    def start(self, addresses: Mapping[Side, tuple[str, int]], group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+        """Everybody sends until his connection is gone."""
+        return [group.create_task(one.work(addresses, self._count)) for one in self.desks]
+
+    async def finish(self, addresses: Mapping[Side, tuple[str, int]]) -> None:
+        """What was never answered is sent again; returns when all of it was answered."""
+        async with asyncio.TaskGroup() as group:
+            for one in self.desks:
+                group.create_task(one.finish(addresses))
+
+    @property
+    def answered(self) -> list[Answered]:
+        """Every message that was answered, once."""
+        return [answered for one in self.desks for answered in one.answered]
+
+    @property
+    def truths(self) -> list[Truth]:
+        return [one.family.truth for one in self.desks]
+
+    @property
+    def wrong(self) -> list[str]:
+        return [line for one in self.desks for line in one.wrong]
+
+    @property
+    def resent(self) -> int:
+        return sum(one.resent for one in self.desks)
+
+    @property
+    def repeats(self) -> int:
+        return sum(one.repeats for one in self.desks)
+
+    def _count(self) -> None:
+        self.given += 1
+        if self.given >= self._enough_at:
+            self._enough.set()
