@@ -89,7 +89,7 @@ async def _addresses(process: asyncio.subprocess.Process, said: Path) -> dict[Si
     try:
         async with asyncio.timeout(START_SECONDS):
             while True:
-                words = said.read_text("utf-8", "replace")
+                words = await asyncio.to_thread(said.read_text, "utf-8", "replace")
                 found = [(host, int(port)) for host, port in _LISTENS.findall(words)]
                 if len(found) == 2:
                     return {"pm": found[0], "emr": found[1]}

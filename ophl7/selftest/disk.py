@@ -111,7 +111,7 @@ def _of_speed(timing: Timing) -> list[Remark]:
             Remark(
                 "failure",
                 f"{took}: that is faster than a disk can be. Something answers before the data is safe (memory, a library that "
-                "switches fsync off, a virtual machine whose host only caches). After a power cut, acknowledged messages are gone",
+                "switches fsync off, a virtual machine whose host only caches). A power cut takes acknowledged messages along",
             )
         ]
     if timing.median < PROTECTED_SECONDS:
@@ -139,8 +139,8 @@ def _of_mount(mount: Mount) -> list[Remark]:
         remarks.append(
             Remark(
                 "warning",
-                f"{mount.point} is {mount.kind}: SQLite's log (WAL) needs memory that processes share and locks that hold, which "
-                "network and shared folders do not promise. Put the database on a local disk",
+                f"{mount.point} is {mount.kind}: SQLite's log (WAL) needs shared memory and locks that hold, which network "
+                "and shared folders do not promise. Put the database on a local disk",
             )
         )
     if mount.kind in _LAYER:

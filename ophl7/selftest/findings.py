@@ -17,7 +17,7 @@ from ophl7.selftest.load import Sender, Sent, Side, control_id_of, everything, n
 
 @dataclass(slots=True)
 class Findings:
-    """One line for each broken promise; empty lists are what is wanted. repeated: sent again under the same MSH-10, as allowed."""
+    """One line for each broken promise; empty lists are what is wanted. repeated: sent again under one MSH-10, as allowed."""
 
     acknowledged: int = 0
     delivered: int = 0

@@ -52,7 +52,7 @@ def _pid(patient: str, street: str) -> str:
 
 @dataclass(slots=True)
 class Sender:
-    """One connection: what it has sent, what was acknowledged, what must be sent again. On its side its patients are its own."""
+    """One connection: what it has sent, what was acknowledged, what must be sent again. A side's senders share no patient."""
 
     name: str
     side: Side

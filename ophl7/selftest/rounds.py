@@ -55,10 +55,10 @@ async def selftest(home: Path, kills: int, longest: float, seed: int, tell: Tell
     """Runs everything in a folder of its own inside `home`, which is gone at the end.
 
     longest: seconds of load before a kill; each is a random part of that. tell: is told what happens, a line each. Raises
-    StoreAway when the folder cannot be written or the test's broker does not start; LinkDown never.
+    StoreAway when the folder cannot be written or the test's broker does not work.
     """
     began = monotonic()
-    with scratch(home.resolve()) as folder:
+    with scratch(Path(os.path.realpath(home))) as folder:  # noqa: ASYNC240 - before anything runs
         fsync = await asyncio.to_thread(measure, folder, os.fsync, _MEASURE_SECONDS)
         fdatasync = await asyncio.to_thread(measure, folder, os.fdatasync, _MEASURE_SECONDS)
         mount = Mount.of(folder, _mountinfo())
@@ -101,7 +101,7 @@ async def _rounds(folder: Path, workers: list[Sender], kills: int, longest: floa
                 await _delivered(folder / "ophl7.db")
                 await broker.stop()
         except (EOFError, OSError) as error:  # a timeout is one too
-            raise StoreAway(f"the test's own broker stopped taking messages: {error or type(error).__name__}") from error
+            raise StoreAway(f"the test's own broker stopped taking messages: {type(error).__name__} {error}") from error
         return examine(folder / "ophl7.db", workers, {"pm": pm.payloads, "emr": emr.payloads})
 
 
@@ -109,7 +109,7 @@ async def _delivered(database: Path) -> None:
     """Returns when nothing waits any more, or when waiting has become useless: the books will show it."""
     try:
         async with asyncio.timeout(_DELIVER_SECONDS):
-            while await asyncio.to_thread(unsettled, database):
+            while await asyncio.to_thread(unsettled, database):  # noqa: ASYNC110 - another process's outcome
                 await asyncio.sleep(0.02)
     except (TimeoutError, sqlite3.Error):
         return

@@ -97,7 +97,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """From the `first` operation of these kinds on (counted from now, from 1), `times` of them end so. only: file name's end."""
+    """From the `first` operation of these kinds on (counted from 1), `times` of them end so. only: file name's end."""
 
     outcome: Outcome
     first: int = 1

@@ -1,8 +1,8 @@
 """The model disk beneath SQLite: a VFS around the system's own, in ctypes, so that no compiler is needed.
 
-It sits in the very library that Python's `sqlite3` uses, and is its default while it is mounted: the broker under test opens its
-database as always. Files outside of the disk's folder are not touched. Every call reaches the real file system too (what SQLite
-reads back are its caches), so locks and shared memory are real.
+It sits in the very library that Python's `sqlite3` uses, and is its default while it is mounted: the broker under test opens
+its database as always. Files outside of the disk's folder are not touched. Every call reaches the real file system too, whose
+content is what SQLite reads back, and so locks and shared memory are real.
 """
 
 from __future__ import annotations
