@@ -80,7 +80,8 @@ def _apply(connection: sqlite3.Connection, step: Migration) -> None:
         )
         connection.execute("COMMIT")
     except sqlite3.Error as error:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # an error of the disk has already rolled it back
+            connection.execute("ROLLBACK")
         raise MigrationError(f"schema step {step.name} failed: {error}") from error
 
 
