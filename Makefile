@@ -92,7 +92,7 @@ soak: env
 	$(BIN)/python -m tests.soak $(SOAK)
 
 crash: env
-	CRASH_LENGTH=full $(BIN)/python -m pytest -q -p no:randomly --timeout=1800 tests/crash
+	CRASH_LENGTH=full $(BIN)/python -m pytest -q -p no:randomly --timeout=3600 tests/crash tests/durability
 
 # Where these tools are missing it says what to install, and ends with 2; `make test` says that it skipped this.
 image-check: env

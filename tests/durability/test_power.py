@@ -138,3 +138,14 @@ async def test_on_a_disk_that_lies_about_syncs_the_same_power_cut_loses_what_was
 def examine_at_rest_or_broken(desks: Bench, database: Path) -> list[str]:
     found = examine(database, desks.workers, desks.received)
     return found.damaged or examine_at_rest(desks, database)
+
+
+async def test_a_disk_that_is_gone_is_not_taken_for_a_lock_that_somebody_will_give_back(
+    tmp_path: Path, chance: random.Random, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_store, "LOCK_SECONDS", 3600.0)
+    disk = Disk(tmp_path, chance)
+    async with bench() as desks:
+        # It says that the database is away, and can be stopped: no thread waits for an hour.
+        await until_the_power_goes(desks, disk, Trouble("off", 500, kinds=("write",)))
+    assert desks.acknowledged > 0

@@ -9,12 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ophl7.engine.storage import Rows
-from ophl7.errors import Ophl7Error, StoreAway
+from ophl7.errors import Ophl7Error
 from ophl7.mllp.framing import frame
 from ophl7.selftest.findings import rows
 from ophl7.store import sqlite as sqlite_store
-from ophl7.store.sqlite import SqliteStore
 from ophl7.testing.peers import Client
 from tests.acceptance.messages import adt
 from tests.acceptance.practice import until
@@ -22,7 +20,6 @@ from tests.acceptance.replies import read_reply
 from tests.durability.bench import bench, running
 from tests.durability.disk import Disk, Kind, Outcome, Trouble
 from tests.durability.vfs import mounted
-from tests.unit.store.records import journal
 
 FULL = os.environ.get("CRASH_LENGTH") == "full"
 STORMS = 200 if FULL else 6
@@ -129,24 +126,3 @@ async def test_an_error_at_any_step_of_a_start_is_told_in_our_words_and_the_next
                 async with running(folder / "ophl7.db", desks.pm, desks.emr) as (_, listening):
                     await desks.register(listening)
                     assert rows(folder / "ophl7.db", "PRAGMA integrity_check") == [{"integrity_check": "ok"}]
-
-
-async def test_a_disk_that_is_gone_is_not_taken_for_a_lock_that_somebody_will_give_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    disk = Disk(tmp_path, random.Random(1))
-    with mounted(disk):
-        store = SqliteStore(tmp_path / "ophl7.db")
-        await store.open()
-        try:
-            await store.commit(Rows(journal=[journal(1)]))
-            disk.cut()
-            monkeypatch.setattr(sqlite_store, "LOCK_SECONDS", 3600.0)
-            for number in (2, 3, 4):  # first in the middle of a commit, then with nothing of the database in memory any more
-                with pytest.raises(StoreAway, match="disk I/O error"):
-                    await store.commit(Rows(journal=[journal(number)]))
-                with pytest.raises(StoreAway, match="disk I/O error"):
-                    await store.probe()
-        finally:
-            monkeypatch.undo()
-            await store.close()
