@@ -21,7 +21,7 @@ ROUNDS = 300 if FULL else 10
 FIRST_STEPS = range(1, 330, 1 if FULL else 31)
 MOST_OPERATIONS = 4000 if FULL else 700
 
-pytestmark = [pytest.mark.crash, pytest.mark.timeout(3600 if FULL else 60)]
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(3600 if FULL else 180)]
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from ophl7.selftest import rounds
 from ophl7.selftest.child import environment
 from tests.acceptance.practice import until
 
-pytestmark = [pytest.mark.crash, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(180)]
 
 SHORT = ("selftest", "--rounds", "1", "--seconds", "0.3")
 

@@ -24,7 +24,7 @@ from tests.durability.vfs import mounted
 FULL = os.environ.get("CRASH_LENGTH") == "full"
 STORMS = 200 if FULL else 6
 
-pytestmark = [pytest.mark.crash, pytest.mark.timeout(3600 if FULL else 60)]
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(3600 if FULL else 180)]
 
 ERRORS: list[tuple[Outcome, Kind]] = [
     ("eio", "write"),
