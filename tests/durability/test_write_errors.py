@@ -22,7 +22,7 @@ from tests.durability.disk import Disk, Kind, Outcome, Trouble
 from tests.durability.vfs import mounted
 
 FULL = os.environ.get("CRASH_LENGTH") == "full"
-STORMS = 200 if FULL else 6
+STORMS = 40 if FULL else 6
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(3600 if FULL else 180)]
 
