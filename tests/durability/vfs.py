@@ -239,5 +239,5 @@ def mounted(disk: Disk) -> Iterator[Mounted]:
         yield vfs
     finally:
         vfs.unmount()
-    assert vfs.failures == []
+    assert vfs.failures == [], [repr(one) for one in vfs.failures]
     assert vfs._files == {}, "a connection was left open"
