@@ -175,8 +175,8 @@ class SqliteStore:
         while True:
             try:
                 connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError:
-                if connection.in_transaction or monotonic() > deadline:
+            except sqlite3.OperationalError as error:
+                if not _is_locked(error) or connection.in_transaction or monotonic() > deadline:
                     raise
                 sleep(0.01)
             else:
@@ -319,6 +319,11 @@ class SqliteStore:
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: _guarded(call))
+
+
+def _is_locked(error: sqlite3.OperationalError) -> bool:
+    """Somebody else's lock, which goes away; everything else (a dead disk) does not by waiting here."""
+    return error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
 def _guarded(call: Callable[[], T]) -> T:

@@ -195,6 +195,21 @@ def test_the_command_runs_outside_of_the_checkout(installed: Installed, tmp_path
     assert "OPHL7_PM_LISTEN" in run(installed.python, "-m", "ophl7", "config", cwd=tmp_path)
 
 
+def test_the_self_test_runs_on_the_installed_wheel(installed: Installed, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [installed.ophl7, "selftest", "--database-dir", str(tmp_path), "--rounds", "1", "--seconds", "0.1", "--json"],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    found = json.loads(done.stdout)  # where this runs may be memory, which does not pass: what was counted is looked at
+    assert found["acknowledged"] > 0, done.stderr
+    assert (found["lost"], found["doubled"], found["out_of_order"], found["damaged"]) == (0, 0, 0, 0)
+
+
 def test_no_tool_of_the_tests_can_be_imported_there(installed: Installed, tmp_path: Path) -> None:
     for name in ("pytest", "hypothesis", "packaging", "tests", "handlers", "plugins"):
         found = f"import importlib.util; print(importlib.util.find_spec({name!r}))"
