@@ -310,9 +310,9 @@ class Lanes:
         del self._lanes[key]
 
 
-def _order(delivery: OpenDelivery) -> int:
-    """Its place in its lane, among those of all others."""
-    return delivery.id
+def _order(delivery: OpenDelivery) -> tuple[int, int]:
+    """Its place in its lane, among those of all others: what is sent again stands where the first of it stood."""
+    return delivery.order
 
 
 def _insert(waiting: OrderedDict[int, OpenDelivery], delivery: OpenDelivery) -> None:

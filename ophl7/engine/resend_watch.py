@@ -1,0 +1,60 @@
+"""Runs while their copies are being sent: refusals count at once, so that a run stops with the last that it may have."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from ophl7.engine.resend_rows import Resend, ResendTally
+
+
+@dataclass(slots=True)
+class _Run:
+    may: int  # refusals until it stops
+    stopped: bool
+
+
+class ResendWatch:
+    """Between the outbox, which sends copies, and the runs that make them. What it knows is on disk too (`follow`)."""
+
+    def __init__(self) -> None:
+        self._runs: dict[int, _Run] = {}
+        self._news = asyncio.Event()
+
+    def follow(self, run: Resend, tally: ResendTally) -> None:
+        """A run as it stands on disk; one that is followed already counts for itself."""
+        if run.id not in self._runs:
+            self._runs[run.id] = _Run(run.stop_after - (tally.refused - run.forgiven), run.state == "stopped")
+
+    def go_on(self, run: Resend) -> None:
+        """A person has decided so: it may be refused as often again."""
+        self._runs[run.id] = _Run(run.stop_after, stopped=False)
+        self._news.set()
+
+    def stopped(self, run: int) -> bool:
+        """Whether nothing more of it may leave."""
+        known = self._runs.get(run)
+        return known is not None and known.stopped
+
+    def settled(self, run: int, *, refused: bool) -> None:
+        """A copy has its answer."""
+        known = self._runs.get(run)
+        if known is not None and refused:
+            known.may -= 1
+            known.stopped = known.stopped or known.may <= 0
+        if refused:
+            self._news.set()
+
+    def wake(self) -> None:
+        """There is a new run."""
+        self._news.set()
+
+    async def news(self, seconds: float) -> None:
+        """Returns when something has happened, or when the time is over."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._news.clear()
