@@ -229,10 +229,14 @@ class Broker:
 
     def _outbox(self, side: Side) -> Outbox:
         peer = self.settings.peer(side)
+        teller = LinkTeller(self.log, self.metrics.counters, self.alarms, self._put_off, self._now)
         senders: list[MllpSender] = []
         if peer.url is not None:
             host, port, tls = peer.url.host, peer.url.port, self.tls[side].sender
-            senders = [MllpSender(host, port, peer.ack_timeout, tls=tls) for _ in range(peer.connections)]
+            senders = [
+                MllpSender(host, port, peer.ack_timeout, tls=tls, late=partial(teller.late_answer, side))
+                for _ in range(peer.connections)
+            ]
         return Outbox(
             side,
             self.store,
@@ -240,7 +244,7 @@ class Broker:
             LinkPolicy(peer.retry.first, peer.retry.longest, peer.nack_default, review=peer.on_timeout == "review"),
             self.engine.mark,
             self.clock,
-            LinkTeller(self.log, self.metrics.counters, self.alarms, self._put_off, self._now),
+            teller,
             self._chance,
             self._resend_watch,
         )

@@ -28,6 +28,8 @@ class ResendOrders:
         self._watch = watch
         self._log = log
         self._alarms = alarms
+        self._news = asyncio.Event()
+        watch.news = self._news.set
         self._open = False
         self._told: set[int] = set()  # runs whose stop was told
 
@@ -36,9 +38,9 @@ class ResendOrders:
         async with asyncio.timeout(_SECONDS):
             done = await self._engine.perform(partial(self._resends.start, order=order))
         if isinstance(done, Resending) and done.made_now:
-            self._log.info("resend_started", destination=order.destination, run=done.run.id)
+            self._log.info("resend_started", destination=order.destination, resend_id=done.run.id)
         self._open = True
-        self._watch.wake()
+        self._news.set()
         return done
 
     async def decide(self, order: DecideResend) -> Resending | NotResent:
@@ -46,12 +48,12 @@ class ResendOrders:
         async with asyncio.timeout(_SECONDS):
             done = await self._engine.perform(partial(self._resends.decide, order=order))
         if isinstance(done, Resending):
-            self._log.info("resend_decided", destination=done.run.destination, run=done.run.id, kind=order.verb)
+            self._log.info("resend_decided", destination=done.run.destination, resend_id=done.run.id, kind=order.verb)
             if done.run.state == "running":
                 self._watch.go_on(done.run)
             self._open = True
             self._told.discard(done.run.id)
-            self._watch.wake()
+            self._news.set()
         return done
 
     async def look(self) -> None:
@@ -64,16 +66,25 @@ class ResendOrders:
         for one in runs:
             if one.run.state == "stopped" and one.run.id not in self._told:
                 self._told.add(one.run.id)
-                reason = f"run {one.run.id} of everything again was stopped by refusals; continue it, or drop it"
-                self._alarms.ring("resend_stopped", destination=one.run.destination, reason=reason)
+                self._alarms.ring("resend_stopped", one.run.destination, resend_id=one.run.id)
             elif one.run.state == "done":
-                self._log.info("resend_done", destination=one.run.destination, run=one.run.id, count=one.run.made)
-        if not any(one.run.state == "stopped" for one in runs):
-            self._told.clear()
-            self._alarms.clear("resend_stopped")
+                self._log.info("resend_done", destination=one.run.destination, resend_id=one.run.id, count=one.run.made)
+        stopped = {one.run.destination for one in runs if one.run.state == "stopped"}
+        for side in ("pm", "emr"):
+            if side not in stopped:
+                self._alarms.clear("resend_stopped", side)
 
     async def run(self) -> None:
         """Runs until cancelled."""
         while True:
-            await self._watch.news(_PACE if self._open else 3600.0)
+            await self._wait(_PACE if self._open else None)
             await self.look()
+
+    async def _wait(self, seconds: float | None) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._news.clear()

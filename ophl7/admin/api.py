@@ -247,10 +247,9 @@ CALLS: tuple[Call, ...] = (
         resends.resend,
         "Everything that this peer had accepted since a time, again: what it would be, or with `send` a run that sends it; "
         "audited with the reason",
-        {"since": TIME},
+        {"since": TIME, **WHY},
         RESEND_PLAN,
         {
-            **WHY,
             "until": TIME,
             "streams": {"enum": list(resends.STREAMS)},
             "stop_after": {"type": "integer", "minimum": 1, "maximum": resends.MOST_REFUSALS, "default": 5},

@@ -32,6 +32,7 @@ async def resend(face: Face, asked: Asked, body: Mapping[str, Any]) -> Document:
     if peer not in PEERS:
         raise not_found("the links are those to pm and emr")
     side, now = cast("Side", peer), face.resends.now()
+    reason = reason_in(body)
     since = instant_in(body, "since", face.zone)
     until = instant_in(body, "until", face.zone) if body.get("until") is not None else now
     if since >= until:
@@ -45,7 +46,7 @@ async def resend(face: Face, asked: Asked, body: Mapping[str, Any]) -> Document:
     run: Document | None = None
     plan = await _plan(face, side, since, until, streams)
     if flag_in(body, "send"):
-        order = StartResend(side, since, until, streams, stop_after, asked.actor, reason_in(body), asked.key)
+        order = StartResend(side, since, until, streams, stop_after, asked.actor, reason, asked.key)
         run = _told(face, await _done(face.resends.start(order)))
     return {"peer": peer, "since": iso(since, face.zone), "until": iso(until, face.zone), **plan, "run": run}
 

@@ -159,8 +159,9 @@ def resend(
     """Send everything again that this peer had accepted since a time: a system that was restored from a backup."""
     if yes and not reason:
         raise click.UsageError("say why: --reason TEXT; it is kept with what you do")
-    asked = {"since": since, "streams": streams, "stop_after": stop_after, "send": yes, "until": until, "reason": reason}
-    done = api.post(f"/links/{peer}/resend", {name: value for name, value in asked.items() if value is not None})
+    asked = {"since": since, "streams": streams, "stop_after": stop_after, "send": yes, "until": until}
+    given = {name: value for name, value in asked.items() if value is not None}
+    done = api.post(f"/links/{peer}/resend", {**given, "reason": reason or "only looked at"})
     if as_json:
         print_json(done)
         return

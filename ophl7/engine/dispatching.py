@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Protocol
 
 from ophl7.domain.patient import Side
 from ophl7.engine.lanes import STOPPED
@@ -22,8 +22,15 @@ DeliveryVerb = Literal["retry", "renew", "skip", "close", "arrived"]
 
 LinkVerb = Literal["pause", "resume"]
 
+
 # The lane stands still from now on; the delivery, and whether it is being sent. None: it does not wait anywhere.
-Stop = Callable[[int], tuple[OpenDelivery, bool] | None]
+# let_go: it is to leave the queue; then one of which not a byte has left is not being sent.
+class Stop(Protocol):
+    """Has the lane of a delivery stand still."""
+
+    def __call__(self, delivery: int, *, let_go: bool = False) -> tuple[OpenDelivery, bool] | None:
+        """See above."""
+
 
 _ENDS: dict[DeliveryVerb, DeliveryState] = {"skip": "skipped", "close": "rejected", "arrived": "accepted"}
 _WORDS: dict[DeliveryVerb, str] = {
@@ -80,7 +87,7 @@ class Dispatch:
 
     async def carry_out(self, uow: UnitOfWork, act: DeliveryAct) -> Dispatched | NotDispatched:
         """Does it, or changes nothing."""
-        found = self._stop(act.delivery)
+        found = self._stop(act.delivery, let_go=act.verb == "skip")
         if found is None:
             return NotDispatched(settled=True, reason="this delivery does not wait any more")
         delivery, out = found

@@ -182,11 +182,18 @@ class Outbox:
             self._lanes.later(delivery, changed, self._now(), for_link=mark.answer in _LINK_TROUBLE)
         self._wake.set()
 
-    def hold_back(self, delivery: int) -> tuple[OpenDelivery, bool] | None:
-        """Its lane sends nothing until `thaw`. The delivery, and whether it is being sent now; None when it does not wait."""
+    def hold_back(self, delivery: int, *, let_go: bool = False) -> tuple[OpenDelivery, bool] | None:
+        """Its lane sends nothing until `thaw`. The delivery, and whether it is being sent now; None when it does not wait.
+
+        let_go: it is to leave the queue. Then one of which not a byte has left is not being sent: its connection hangs.
+        """
         found = self._lanes.waiting(delivery)
-        if found is not None:
-            self._lanes.halt({found[0].lane})
+        if found is None:
+            return None
+        self._lanes.halt({found[0].lane})
+        if let_go and delivery in self._unsent and delivery not in self._announced:
+            self._unsent.discard(delivery)  # whoever was about to send it gives it back
+            return found[0], False
         return found
 
     def _pause(self, reason: str | None) -> None:
@@ -350,8 +357,10 @@ class Outbox:
                 if not sender.connected or not self._reachable:
                     await sender.connect()
                     await self._say_reachable()
+                if delivery.id not in self._unsent:
+                    break
                 body = await self._body(delivery)
-                if self._policy.review:
+                if self._policy.review and delivery.id in self._unsent:
                     await self._announce(delivery)
         except LinkDown as down:
             self._fail(delivery, down, delivery.attempts + 1, 0.0)
@@ -367,7 +376,7 @@ class Outbox:
         finally:
             untouched = delivery.id in self._unsent
             self._unsent.discard(delivery.id)
-        if untouched and not self._lanes.frozen(delivery.id):
+        if untouched and body is not None and not self._lanes.frozen(delivery.id):
             return body
         self._lanes.give_back(delivery, self._now())
         return None

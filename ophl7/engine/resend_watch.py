@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ophl7.engine.resend_rows import Resend, ResendTally
@@ -17,9 +17,10 @@ class _Run:
 class ResendWatch:
     """Between the outbox, which sends copies, and the runs that make them. What it knows is on disk too (`follow`)."""
 
-    def __init__(self) -> None:
+    def __init__(self, news: Callable[[], None] = lambda: None) -> None:
+        """news: called when a run wants to be looked at."""
         self._runs: dict[int, _Run] = {}
-        self._news = asyncio.Event()
+        self.news = news
 
     def follow(self, run: Resend, tally: ResendTally) -> None:
         """A run as it stands on disk; one that is followed already counts for itself."""
@@ -29,7 +30,7 @@ class ResendWatch:
     def go_on(self, run: Resend) -> None:
         """A person has decided so: it may be refused as often again."""
         self._runs[run.id] = _Run(run.stop_after, stopped=False)
-        self._news.set()
+        self.news()
 
     def stopped(self, run: int) -> bool:
         """Whether nothing more of it may leave."""
@@ -43,18 +44,4 @@ class ResendWatch:
             known.may -= 1
             known.stopped = known.stopped or known.may <= 0
         if refused:
-            self._news.set()
-
-    def wake(self) -> None:
-        """There is a new run."""
-        self._news.set()
-
-    async def news(self, seconds: float) -> None:
-        """Returns when something has happened, or when the time is over."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._news.wait()
-        except TimeoutError:
-            return
-        finally:
-            self._news.clear()
+            self.news()

@@ -230,7 +230,7 @@ class Resends:
 
     def _untouched(self, copy: int) -> bool:
         """Whether not a byte of it has left; its lane stands still then until the batch is over."""
-        found = self._stop(copy)
+        found = self._stop(copy, let_go=True)
         return found is not None and not found[1] and not found[0].attempts
 
     def _tally(self, uow: UnitOfWork, run: Resend) -> ResendTally:
