@@ -188,7 +188,7 @@ class Broker:
         self._people = People(custody, self.policy, self.clock.now)
         self._codes = CodeEntries(custody, self.policy, self.clock.now)
         self._unmerging = Unmerging(custody, self.policy, self.clock.now, outlets.freeze)
-        self._dispatch = Dispatch(outlets.stop, self.clock.now)
+        self._dispatch = Dispatch(outlets.stop, self.clock.now, outlets.paused)
         resends = Resends(self.policy, outlets.freeze, outlets.stop, self._resend_watch, self.clock.now)
         self._replays = Replays(decider, self.policy, self.clock.now)
         teller = EngineTeller(self.log, self.metrics.counters, self.alarms, self._watch_failures)

@@ -205,6 +205,11 @@ class Outbox:
             self._observer.link_resumed(self.destination)
         self._wake.set()
 
+    @property
+    def paused_because(self) -> str | None:
+        """Why nothing is sent here; None while it is."""
+        return self._paused
+
     def freeze(self, lanes: Collection[int]) -> list[tuple[OpenDelivery, bool]]:
         """These lanes send nothing until `thaw`. What waits in them, each with whether its bytes may have been tried."""
         return [(one, tried and one.id not in self._unsent) for one, tried in self._lanes.freeze(lanes)]

@@ -46,6 +46,10 @@ class Outlets:
                 return found
         return None
 
+    def paused(self, destination: Side) -> str | None:
+        """Why nothing is sent there; None when it is."""
+        return self._outboxes[destination].paused_because
+
     def merged(self, united: Sequence[tuple[int, int] | Parting], rendered: Sequence[Rendering]) -> None:
         """In both; each knows its own deliveries."""
         for outbox in self._outboxes.values():
