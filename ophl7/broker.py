@@ -231,10 +231,11 @@ class Broker:
         peer = self.settings.peer(side)
         teller = LinkTeller(self.log, self.metrics.counters, self.alarms, self._put_off, self._now)
         senders: list[MllpSender] = []
+        words = self.policy.peers[side].profile.answers.codes
         if peer.url is not None:
             host, port, tls = peer.url.host, peer.url.port, self.tls[side].sender
             senders = [
-                MllpSender(host, port, peer.ack_timeout, tls=tls, late=partial(teller.late_answer, side))
+                MllpSender(host, port, peer.ack_timeout, tls=tls, late=partial(teller.late_answer, side), words=words)
                 for _ in range(peer.connections)
             ]
         return Outbox(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, cast
@@ -81,10 +81,11 @@ class MllpSender:
         max_answer: int = 1024 * 1024,
         tls: Tls | None = None,
         late: Callable[[str, str], None] = lambda _control_id, _code: None,
+        words: Mapping[str, int] | None = None,
     ) -> None:
         """ack_timeout, connect_timeout: seconds. max_answer: bytes of the longest answer that is read. tls: None for plain.
 
-        late: told MSA-2 and MSA-1 of an answer that comes after a commit (CA).
+        late: told MSA-2 and MSA-1 of an answer that comes after a commit (CA). words: see `hl7v2.answer.read`.
         """
         self._host = host
         self._port = port
@@ -94,6 +95,7 @@ class MllpSender:
         self._tls = tls
         self._link: _Link | None = None
         self._late = late
+        self._words = words or {}
         self._busy = False
 
     @property
@@ -118,7 +120,7 @@ class MllpSender:
         """Sends and waits for the answer whose MSA-2 is `control_id`; see `engine.ports.Sender`. Raises LinkDown."""
         raw = await self.exchange_raw(payload)
         try:
-            read = read_answer(raw)
+            read = read_answer(raw, words=self._words)
         except Unreadable as error:
             self._drop()
             raise LinkDown("garbage", f"{self._name} answered with something that is no HL7 acknowledgment: {error}") from error
