@@ -189,11 +189,10 @@ class Broker:
         self._codes = CodeEntries(custody, self.policy, self.clock.now)
         self._unmerging = Unmerging(custody, self.policy, self.clock.now, outlets.freeze)
         self._dispatch = Dispatch(outlets.stop, self.clock.now, outlets.paused)
-        resends = Resends(self.policy, outlets.freeze, outlets.stop, self._resend_watch, self.clock.now)
         self._replays = Replays(decider, self.policy, self.clock.now)
         teller = EngineTeller(self.log, self.metrics.counters, self.alarms, self._watch_failures)
         self.engine = Engine(self.store, decider, self.policy, self.clock, Ids(counters), outlets, teller)
-        self._resends = ResendOrders(self.engine, resends, self._resend_watch, self.log, self.alarms)
+        self._resends = self._runs_of(outlets)
         self.engine.bind(on_connected=self._peer_seen, on_away=self._close_connections, on_back=self._take_up)
         self._keeper = AlarmKeeper(self.engine, self.alarms, self.clock, self.log)
         hours = hours_of(settings)
@@ -217,6 +216,9 @@ class Broker:
             if settings.peer(side).url is not None:  # without one there is nothing to run: deliveries wait
                 self._own(self.outboxes[side].run(), f"delivery to the {side.upper()}")
         self._keep_house()
+        await self._begin_sending()
+        folder = settings.database_path.absolute().parent
+        self._own(watch_disk(self.engine, self.alarms, folder, settings.disk_reserve, self._close_connections), "disk watch")
         self._own(watch_store(self.engine), "database watch")
         self._own(self._keeper.run(), "keeper of alarms")
         if self.webhook is not None:
@@ -226,6 +228,19 @@ class Broker:
             await self._listen(side, most)
             self.alarms.clear("listener_closed", side)  # one of before the restart
         return Listening(self.listeners["pm"].address, self.listeners["emr"].address)
+
+    def _runs_of(self, outlets: Outlets) -> ResendOrders:
+        """What sends everything again."""
+        resends = Resends(self.policy, outlets.freeze, outlets.stop, self._resend_watch, self.clock.now)
+        return ResendOrders(self.engine, resends, self._resend_watch, self.log, self.alarms)
+
+    async def _begin_sending(self) -> None:
+        """What waits leaves; but of a run that was stopped nothing does."""
+        await self._resends.look()
+        self._own(self._resends.run(), "what is sent again")
+        for side in SIDES:
+            if self.settings.peer(side).url is not None:  # without one there is nothing to run: deliveries wait
+                self._own(self.outboxes[side].run(), f"delivery to the {side.upper()}")
 
     def _outbox(self, side: Side) -> Outbox:
         peer = self.settings.peer(side)
