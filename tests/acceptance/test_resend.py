@@ -49,7 +49,7 @@ async def registered(opened: Opening, count: int) -> Practice:
 
 async def test_a_look_says_what_would_be_sent_again_and_sends_nothing(opened: Opening) -> None:
     practice = await registered(opened, 3)
-    plan = (await ask(practice, "POST", "/links/emr/resend", {"since": "2020-01-01"})).json()
+    plan = (await ask(practice, "POST", "/links/emr/resend", {"since": "2020-01-01", "reason": "a look"})).json()
     (record,) = plan["streams"]
     assert (record["stream"], record["chosen"], record["deliveries"], record["lanes"], record["gone"]) == (
         "record",
@@ -158,9 +158,11 @@ async def test_charges_are_sent_again_only_when_they_are_asked_for(opened: Openi
     await practice.accepted("pm", adt("REG", "A28", RUTH, sender="pm"))
     await practice.accepted("emr", dft("D1", [replace(FEE, id="T-1")]))
     await practice.until(lambda: practice.deliveries("D1")[0]["state"] == "accepted")
-    plan = (await ask(practice, "POST", "/links/pm/resend", {"since": "2020-01-01"})).json()
+    plan = (await ask(practice, "POST", "/links/pm/resend", {"since": "2020-01-01", "reason": "a look"})).json()
     assert [(one["stream"], one["chosen"]) for one in plan["streams"]] == [("charges", False)]
-    plan = (await ask(practice, "POST", "/links/pm/resend", {"since": "2020-01-01", "streams": "charges"})).json()
+    plan = (
+        await ask(practice, "POST", "/links/pm/resend", {"since": "2020-01-01", "reason": "a look", "streams": "charges"})
+    ).json()
     assert "twice" in plan["warnings"][0]
     assert (await ask(practice, "POST", "/links/pm/resend", EVERYTHING | {"streams": "charges"})).status_code == 200
     await practice.until(lambda: len(practice.desk["pm"].payloads) == 2)
