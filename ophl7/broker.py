@@ -40,9 +40,9 @@ from ophl7.engine.outlets import Outlets
 from ophl7.engine.people import People
 from ophl7.engine.ports import Clock
 from ophl7.engine.replaying import Replays
-from ophl7.engine.retention import Keep
 from ophl7.engine.resend_watch import ResendWatch
 from ophl7.engine.resending import Resends
+from ophl7.engine.retention import Keep
 from ophl7.engine.router import Router
 from ophl7.engine.runner import Runner, Watchdog
 from ophl7.engine.storage import Store
@@ -210,15 +210,8 @@ class Broker:
         self._watch_over()
         self._broken = asyncio.get_running_loop().create_future()
         self._own(self.engine.run(), "batch loop")
-        await self._resends.look()  # a run that was stopped sends nothing
-        self._own(self._resends.run(), "what is sent again")
-        for side in SIDES:
-            if settings.peer(side).url is not None:  # without one there is nothing to run: deliveries wait
-                self._own(self.outboxes[side].run(), f"delivery to the {side.upper()}")
-        self._keep_house()
         await self._begin_sending()
-        folder = settings.database_path.absolute().parent
-        self._own(watch_disk(self.engine, self.alarms, folder, settings.disk_reserve, self._close_connections), "disk watch")
+        self._keep_house()
         self._own(watch_store(self.engine), "database watch")
         self._own(self._keeper.run(), "keeper of alarms")
         if self.webhook is not None:

@@ -16,8 +16,8 @@ from ophl7.admin import (
     people,
     queues,
     replays,
-    retention,
     resends,
+    retention,
     unmerges,
 )
 from ophl7.admin.answers import (
@@ -45,9 +45,9 @@ from ophl7.admin.answers import (
     PATIENT_FIELDS,
     PEER,
     REPLAYED,
-    RETENTION,
     RESEND,
     RESEND_PLAN,
+    RETENTION,
     TIMELINE,
     UNMERGE,
     WHOSE_CODES,

@@ -14,8 +14,8 @@ from ophl7.engine.alarm_rows import AlarmRow, AlarmsKept
 from ophl7.engine.code_rows import CodeEntry
 from ophl7.engine.lists import ListProgress, ListRefusal
 from ophl7.engine.originals import Original, Run
-from ophl7.engine.retention import Ages, Stage, Step
 from ophl7.engine.resend_rows import Deed, Resend
+from ophl7.engine.retention import Ages, Stage, Step
 from ophl7.engine.roll_ups import Entry, RollUp
 from ophl7.engine.storage import (
     MOST_OF_AFTERMATH,
