@@ -15,6 +15,7 @@ from typing import Any, Literal
 from ophl7 import __version__, doorkey
 from ophl7.admin.app import make_app
 from ophl7.admin.ports import Face
+from ophl7.admin.resend_ports import ResendFace
 from ophl7.admin.server import HttpServer
 from ophl7.alarm_keeper import AlarmKeeper
 from ophl7.alarm_settings import hours_of, limits_of, webhook_of
@@ -39,6 +40,8 @@ from ophl7.engine.outlets import Outlets
 from ophl7.engine.people import People
 from ophl7.engine.ports import Clock
 from ophl7.engine.replaying import Replays
+from ophl7.engine.resend_watch import ResendWatch
+from ophl7.engine.resending import Resends
 from ophl7.engine.retention import Keep
 from ophl7.engine.router import Router
 from ophl7.engine.runner import Runner, Watchdog
@@ -62,10 +65,12 @@ from ophl7.observe.telling import EngineTeller, LinkTeller, ListenerTeller
 from ophl7.orders import Orders
 from ophl7.overdue import Overdue
 from ophl7.practice import policy_from
+from ophl7.resend_orders import ResendOrders
 from ophl7.settings import Settings
 from ophl7.store.reader import SqliteReader
 from ophl7.store.sqlite import SqliteStore
 from ophl7.store.sqlite_books import SqliteBooks
+from ophl7.store.sqlite_resends import SqliteResends
 from ophl7.units import Address, nearby
 from ophl7.wal import WalWatch
 from ophl7.watching import watch_people, watch_store
@@ -131,6 +136,8 @@ class Broker:
         self._cut_off: dict[Side, str] = {}  # peer -> the part that fails
         self._closing: set[asyncio.Task[None]] = set()
         self.token = ""
+        self._resend_watch = ResendWatch()
+        self._resends: ResendOrders
         self._people: People
         self._dispatch: Dispatch
         self._replays: Replays
@@ -181,10 +188,11 @@ class Broker:
         self._people = People(custody, self.policy, self.clock.now)
         self._codes = CodeEntries(custody, self.policy, self.clock.now)
         self._unmerging = Unmerging(custody, self.policy, self.clock.now, outlets.freeze)
-        self._dispatch = Dispatch(outlets.stop, self.clock.now)
+        self._dispatch = Dispatch(outlets.stop, self.clock.now, outlets.paused)
         self._replays = Replays(decider, self.policy, self.clock.now)
         teller = EngineTeller(self.log, self.metrics.counters, self.alarms, self._watch_failures)
         self.engine = Engine(self.store, decider, self.policy, self.clock, Ids(counters), outlets, teller)
+        self._resends = self._runs_of(outlets)
         self.engine.bind(on_connected=self._peer_seen, on_away=self._close_connections, on_back=self._take_up)
         self._keeper = AlarmKeeper(self.engine, self.alarms, self.clock, self.log)
         hours = hours_of(settings)
@@ -202,9 +210,7 @@ class Broker:
         self._watch_over()
         self._broken = asyncio.get_running_loop().create_future()
         self._own(self.engine.run(), "batch loop")
-        for side in SIDES:
-            if settings.peer(side).url is not None:  # without one there is nothing to run: deliveries wait
-                self._own(self.outboxes[side].run(), f"delivery to the {side.upper()}")
+        await self._begin_sending()
         self._keep_house()
         self._own(watch_store(self.engine), "database watch")
         self._own(self._keeper.run(), "keeper of alarms")
@@ -216,12 +222,30 @@ class Broker:
             self.alarms.clear("listener_closed", side)  # one of before the restart
         return Listening(self.listeners["pm"].address, self.listeners["emr"].address)
 
+    def _runs_of(self, outlets: Outlets) -> ResendOrders:
+        """What sends everything again."""
+        resends = Resends(self.policy, outlets.freeze, outlets.stop, self._resend_watch, self.clock.now)
+        return ResendOrders(self.engine, resends, self._resend_watch, self.log, self.alarms)
+
+    async def _begin_sending(self) -> None:
+        """What waits leaves; but of a run that was stopped nothing does."""
+        await self._resends.look()
+        self._own(self._resends.run(), "what is sent again")
+        for side in SIDES:
+            if self.settings.peer(side).url is not None:  # without one there is nothing to run: deliveries wait
+                self._own(self.outboxes[side].run(), f"delivery to the {side.upper()}")
+
     def _outbox(self, side: Side) -> Outbox:
         peer = self.settings.peer(side)
+        teller = LinkTeller(self.log, self.metrics.counters, self.alarms, self._put_off, self._now)
         senders: list[MllpSender] = []
+        words = self.policy.peers[side].profile.answers.codes
         if peer.url is not None:
             host, port, tls = peer.url.host, peer.url.port, self.tls[side].sender
-            senders = [MllpSender(host, port, peer.ack_timeout, tls=tls) for _ in range(peer.connections)]
+            senders = [
+                MllpSender(host, port, peer.ack_timeout, tls=tls, late=partial(teller.late_answer, side), words=words)
+                for _ in range(peer.connections)
+            ]
         return Outbox(
             side,
             self.store,
@@ -229,8 +253,9 @@ class Broker:
             LinkPolicy(peer.retry.first, peer.retry.longest, peer.nack_default, review=peer.on_timeout == "review"),
             self.engine.mark,
             self.clock,
-            LinkTeller(self.log, self.metrics.counters, self.alarms, self._put_off, self._now),
+            teller,
             self._chance,
+            self._resend_watch,
         )
 
     async def _listen(self, side: Side, most: int) -> None:
@@ -297,6 +322,9 @@ class Broker:
             acknowledge=self._keeper.acknowledge,
             retention=self.retention.status,
             purge=self.retention.hurry,
+            resends=ResendFace(
+                SqliteResends(reader), self._resends.start, self._resends.decide, lambda: self.clock.now().timestamp()
+            ),
             books=books_of(self.engine, SqliteBooks(reader), self.policy, self.clock),
         )
         overdue = Overdue(reader, self.clock, self.alarms, hours, self._put_off)

@@ -281,6 +281,46 @@ LINK: Mapping[str, Any] = {
     ),
 }
 
+RESEND: Mapping[str, Any] = {
+    "id": NUMBER,
+    "peer": PEER,
+    "state": one_of("running", "stopped", "done", "dropped"),
+    "since": TIME,
+    "until": TIME,
+    "streams": {"type": "array", "items": TEXT},
+    "stop_after": NUMBER,
+    "started_at": TIME,
+    "looked_through": {"type": "number"},
+    "made": NUMBER,
+    "gone": NUMBER,
+    "waiting": NUMBER,
+    "accepted": NUMBER,
+    "refused": NUMBER,
+    "withheld": NUMBER,
+    "skipped": NUMBER,
+}
+
+RESEND_PLAN: Mapping[str, Any] = {
+    "peer": PEER,
+    "since": TIME,
+    "until": TIME,
+    "streams": {
+        "type": "array",
+        "items": record(
+            stream=TEXT,
+            chosen={"type": "boolean"},
+            deliveries=NUMBER,
+            lanes=NUMBER,
+            oldest=TIME,
+            newest=TIME,
+            gone=NUMBER,
+        ),
+    },
+    "merges": NUMBER,
+    "warnings": {"type": "array", "items": TEXT},
+    "run": {"type": ["object", "null"]},
+}
+
 BY_A_PERSON: Mapping[str, Any] = {"decided_at": TIME, "decided_by": TEXT}
 
 

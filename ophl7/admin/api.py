@@ -16,6 +16,7 @@ from ophl7.admin import (
     people,
     queues,
     replays,
+    resends,
     retention,
     unmerges,
 )
@@ -44,6 +45,8 @@ from ophl7.admin.answers import (
     PATIENT_FIELDS,
     PEER,
     REPLAYED,
+    RESEND,
+    RESEND_PLAN,
     RETENTION,
     TIMELINE,
     UNMERGE,
@@ -54,6 +57,7 @@ from ophl7.admin.api_books import BOOK_CALLS
 from ophl7.admin.calls import Call, Deed, Inquiry, Listing, Parameter, Single
 from ophl7.admin.json_types import NUMBER, TIME
 from ophl7.engine.dispatching import DeliveryVerb, LinkVerb
+from ophl7.engine.resending import ResendVerb
 
 PREFIX = "/api/v1"
 
@@ -66,6 +70,12 @@ def _on_delivery(verb: DeliveryVerb, summary: str) -> Deed:
 def _on_link(verb: LinkVerb, summary: str) -> Deed:
     answer = partial(dispatching.switch, verb=verb)
     return Deed(f"/links/{{peer}}/{verb}", answer, f"{summary}; audited with the reason", WHY, {**LINK, **BY_A_PERSON})
+
+
+def _on_resend(verb: ResendVerb, summary: str) -> Deed:
+    return Deed(
+        f"/resends/{{id}}/{verb}", partial(resends.decide, verb=verb), f"{summary}; audited with the reason", WHY, RESEND
+    )
 
 
 CALLS: tuple[Call, ...] = (
@@ -232,6 +242,23 @@ CALLS: tuple[Call, ...] = (
     _on_delivery("arrived", "Says that a delivery without an answer has arrived, as was seen there"),
     _on_link("pause", "Sends nothing to this peer until it is resumed, also after a restart"),
     _on_link("resume", "Sends to this peer again"),
+    Deed(
+        "/links/{peer}/resend",
+        resends.resend,
+        "Everything that this peer had accepted since a time, again: what it would be, or with `send` a run that sends it; "
+        "audited with the reason",
+        {"since": TIME, **WHY},
+        RESEND_PLAN,
+        {
+            "until": TIME,
+            "streams": {"enum": list(resends.STREAMS)},
+            "stop_after": {"type": "integer", "minimum": 1, "maximum": resends.MOST_REFUSALS, "default": 5},
+            "send": {"type": "boolean", "default": False},
+        },
+    ),
+    Listing("/resends", resends.runs, "Runs that send everything again, and how far they are", RESEND),
+    _on_resend("continue", "Goes on with a run that refusals have stopped"),
+    _on_resend("drop", "Ends a run: what of it did not leave never will"),
     Listing(
         "/alarms",
         alarms.alarms,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
+from zoneinfo import ZoneInfo
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -79,6 +81,15 @@ def line_in(fields: Mapping[str, Any], name: str, longest: int, wanted: str = "i
 
 def _bad(name: str, wanted: str) -> Problem:
     return Problem(422, f"{name}: {wanted}", parameter=name)
+
+
+def instant_in(fields: Mapping[str, Any], name: str, zone: ZoneInfo) -> float:
+    """A member that is a time; without an offset it is in the zone, a day alone is its begin. Raises Problem 422."""
+    try:
+        moment = datetime.fromisoformat(line_in(fields, name, 64, "a time like 2026-11-23T08:30:00-05:00"))
+        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)).timestamp()
+    except (ValueError, OverflowError):
+        raise _bad(name, "a time like 2026-11-23T08:30:00-05:00, or a date") from None
 
 
 def flag_in(fields: Mapping[str, Any], name: str) -> bool:

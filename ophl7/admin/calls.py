@@ -11,6 +11,9 @@ from starlette.responses import Response
 
 from ophl7.admin.parameters import Query
 from ophl7.admin.ports import Document, Face
+from ophl7.admin.problems import Problem
+
+_LONGEST_KEY = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,14 @@ class Asked:
     request: Request
     actor: str
     query: Query
+
+    @property
+    def key(self) -> str:
+        """The caller's Idempotency-Key, "" for none. Raises Problem 400 for one that cannot be kept."""
+        given = self.request.headers.get("idempotency-key", "").strip()
+        if len(given) > _LONGEST_KEY or not given.isprintable():
+            raise Problem(400, f"Idempotency-Key: at most {_LONGEST_KEY} characters that can be shown")
+        return given
 
 
 @dataclass(frozen=True, slots=True)

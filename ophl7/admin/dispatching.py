@@ -10,24 +10,31 @@ from ophl7.admin.calls import Asked
 from ophl7.admin.instants import iso
 from ophl7.admin.messages import PEERS
 from ophl7.admin.parameters import path_number
-from ophl7.admin.ports import Document, Face
+from ophl7.admin.ports import Document, Face, Row
 from ophl7.admin.problems import Problem, not_found
 from ophl7.admin.queues import delivery_item
 from ophl7.domain.patient import Side
-from ophl7.engine.dispatching import DeliveryAct, DeliveryVerb, LinkAct, LinkVerb, NotDispatched
+from ophl7.engine.dispatching import ENDS, DeliveryAct, DeliveryVerb, LinkAct, LinkVerb, NotDispatched
 from ophl7.errors import StoreRefused
 
 
 async def decide(face: Face, asked: Asked, body: Mapping[str, Any], *, verb: DeliveryVerb) -> Document:
-    """`POST /deliveries/{id}/VERB`. Raises Problem 404, 409 for one that waits no more or is being sent, 500, 503."""
+    """`POST /deliveries/{id}/VERB`; again is no fault where it stands as it was asked for.
+
+    Raises Problem 404, 409 for one that waits no more or is being sent, 500, 503.
+    """
     number = path_number(asked.request)
     if number is None or await _found(face, number) is None:
         raise not_found("no delivery has this number")
     try:
-        done = await face.dispatch(DeliveryAct(verb, number, asked.actor, reason_in(body)))
+        done = await face.dispatch(DeliveryAct(verb, number, asked.actor, reason_in(body), asked.key))
     except (StoreRefused, TimeoutError) as failed:
         _undone(failed)
     now = await _found(face, number)
+    if isinstance(done, NotDispatched) and done.settled and now is not None:
+        before = await _decided(face, number, verb)
+        if before is not None:
+            return {**now, "decided_at": iso(before["at"], face.zone), "decided_by": before["actor"]}
     if isinstance(done, NotDispatched):
         raise Problem(409, done.reason, delivery=now)
     return {**(now or {}), "decided_at": iso(done.at, face.zone), "decided_by": asked.actor}
@@ -44,6 +51,16 @@ async def switch(face: Face, asked: Asked, body: Mapping[str, Any], *, verb: Lin
         _undone(failed)
     link = next(link for link in face.links() if link["peer"] == peer)
     return {**link, "decided_at": iso(at, face.zone), "decided_by": asked.actor}
+
+
+async def _decided(face: Face, number: int, verb: DeliveryVerb) -> Row | None:
+    """The audit row of the act that settled this delivery, where just this verb has."""
+    rows = await face.reads.deliveries(before=number + 1, limit=1)
+    if verb not in ENDS or not rows or rows[0]["state"] != ENDS[verb] or rows[0]["changed_at"] is None:
+        return None
+    at = rows[0]["changed_at"]
+    acts = await face.reads.audit(action=f"{verb}-delivery", since=at, until=at + 0.001, limit=500)
+    return next((one for one in acts if one["target"] == f"delivery {number}"), None)
 
 
 async def _found(face: Face, number: int) -> Document | None:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from ophl7.admin.books_ports import Books
+from ophl7.admin.resend_ports import ResendFace
 from ophl7.domain.appointment import Appointment
 from ophl7.domain.charge import Charge
 from ophl7.domain.identifiers import Identifier, Naming
@@ -229,7 +230,8 @@ class Face:
     frame of that peer, which changes nothing; raises StoreAway, TimeoutError. profiles: what each peer's product is like;
     namings: how it names patients. routes, plugins: one object each. authorities: the default assigning authority of each side.
     alarms: those that are open, newest first. acknowledge: (id, actor, reason), as `act`; None when no such alarm is open.
-    books: see `books_ports`. retention: its last run, `at` in seconds since the epoch; purge: begins a run now.
+    retention: its last run, `at` in seconds since the epoch; purge: begins a run now.
+    books: see `books_ports`; resends: see `resend_ports`.
     """
 
     reads: Reads
@@ -259,3 +261,4 @@ class Face:
     books: Books
     retention: Callable[[], Document]
     purge: Callable[[], None]
+    resends: ResendFace

@@ -123,6 +123,94 @@ def resume(api: Api, peer: str, reason: str, as_json: bool) -> None:
     _switch(api, "resume", peer, reason, as_json=as_json)
 
 
+_RUN_COLUMNS = (
+    Column("ID", lambda one: one["id"], right=True),
+    Column("TO", lambda one: one["peer"].upper()),
+    Column("STATE", lambda one: one["state"]),
+    Column("SINCE", lambda one: at(one["since"])),
+    Column("MADE", lambda one: one["made"], right=True),
+    Column("WAITING", lambda one: one["waiting"], right=True),
+    Column("ACCEPTED", lambda one: one["accepted"], right=True),
+    Column("REFUSED", lambda one: one["refused"], right=True),
+    Column("WITHHELD", lambda one: one["withheld"], right=True),
+)
+
+
+@command.command()
+@_PEER
+@click.option("--since", required=True, metavar="TIME", help="What it accepted from then on; when its backup was made.")
+@click.option("--until", metavar="TIME", help="And before then; else until now.")
+@click.option("--streams", type=click.Choice(["record", "charges", "all"]), default="record", show_default=True)
+@click.option("--stop-after", type=click.IntRange(1, 1000), default=5, show_default=True, help="Refusals that end it.")
+@click.option("--reason", metavar="TEXT", help="Why; kept in the audit. Needed with --yes.")
+@click.option("--yes", is_flag=True, help="Send; without it nothing is sent.")
+@asks_the_broker
+def resend(
+    api: Api,
+    peer: str,
+    since: str,
+    until: str | None,
+    streams: str,
+    stop_after: int,
+    reason: str | None,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Send everything again that this peer had accepted since a time: a system that was restored from a backup."""
+    if yes and not reason:
+        raise click.UsageError("say why: --reason TEXT; it is kept with what you do")
+    asked = {"since": since, "streams": streams, "stop_after": stop_after, "send": yes, "until": until}
+    given = {name: value for name, value in asked.items() if value is not None}
+    done = api.post(f"/links/{peer}/resend", {**given, "reason": reason or "only looked at"})
+    if as_json:
+        print_json(done)
+        return
+    for one in done["streams"]:
+        what = "is sent again" if one["chosen"] and yes else "would be sent again" if one["chosen"] else "stays"
+        span = f"{at(one['oldest'])} to {at(one['newest'])}"
+        click.echo(f"{one['stream']}: {what}: {one['deliveries']} copies, {one['lanes']} lanes, {span}, {one['gone']} gone")
+    for warning in done["warnings"]:
+        click.echo(f"Mind: {warning}.")
+    if yes:
+        click.echo(f"Run {done['run']['id']} is {done['run']['state']}; see ophl7 queue resends.")
+    else:
+        click.echo("Nothing was sent. With --yes and --reason TEXT it is.")
+
+
+@command.command()
+@lists
+@asks_the_broker
+def resends(api: Api, limit: int, cursor: str | None, as_json: bool) -> None:
+    """List runs that send everything again, newest first."""
+    show(api, "/resends", _RUN_COLUMNS, limit=limit, cursor=cursor, as_json=as_json, empty="There was no such run.")
+
+
+@command.command("continue")
+@_NUMBER
+@_with_reason
+@asks_the_broker
+def continue_run(api: Api, number: int, reason: str, as_json: bool) -> None:
+    """Go on with a run that refusals have stopped."""
+    _end_run(api, "continue", number, reason, as_json=as_json)
+
+
+@command.command("drop")
+@_NUMBER
+@_with_reason
+@asks_the_broker
+def drop_run(api: Api, number: int, reason: str, as_json: bool) -> None:
+    """End a run: what of it did not leave never will."""
+    _end_run(api, "drop", number, reason, as_json=as_json)
+
+
+def _end_run(api: Api, verb: str, number: int, reason: str, *, as_json: bool) -> None:
+    done = api.post(f"/resends/{number}/{verb}", {"reason": reason})
+    if as_json:
+        print_json(done)
+    else:
+        click.echo(f"Run {done['id']} to the {done['peer'].upper()} is {done['state']}.")
+
+
 def _decide(api: Api, verb: str, number: int, reason: str, *, as_json: bool) -> None:
     done = api.post(f"/deliveries/{number}/{verb}", {"reason": reason})
     if as_json:

@@ -61,6 +61,18 @@ _ALL: Final = (
         counted=True,
     ),
     Kind(
+        "resend_stopped",
+        "everything again for the {about} was stopped: it has refused as many copies as the run may have refused",
+        "mend why, then go on or end it: ophl7 queue resends, then continue or drop",
+    ),
+    Kind(
+        "late_refusal",
+        "the {about} has committed a message (CA) and refused it afterwards; it counts as accepted",
+        "look there for what it refused; the log has the control id; then acknowledge this alarm",
+        by_person=True,
+        counted=True,
+    ),
+    Kind(
         "record_open",
         "the {about} has put a message off for an hour: somebody there may have left the record open",
         "ask at the desk who has the patient open in the {about}, and have it closed: ophl7 queue list",

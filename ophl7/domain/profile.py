@@ -238,6 +238,25 @@ class SuperbillRules:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerRules:
+    """How this peer's answers to what we send are read, where they do not say it in the codes of HL7 table 0357 (decisions 8).
+
+    codes: what it writes into MSA-3, or ERR-5, without regard to case -> code of table 0357: "record locked" = 206. In MSA-3 it
+    may stand within a longer text, and counts only where the answer names no code of the table.
+    """
+
+    __pydantic_config__: ClassVar = _STRICT
+    codes: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for said, code in self.codes.items():
+            if not said.strip():
+                raise ValueError("codes: an empty text would be in every answer")
+            if not 100 <= code <= 207:
+                raise ValueError(f"codes: {code} is no code of HL7 table 0357; there are 100 to 103 and 200 to 207")
+
+
+@dataclass(frozen=True, slots=True)
 class Outbound:
     """What we send to this peer says of itself: MSH-12 and MSH-3 to -6; "" as received (contract 4)."""
 
@@ -301,6 +320,7 @@ class Profile:
     merges: MergeRules = MergeRules()
     superbill: SuperbillRules = SuperbillRules()
     outbound: Outbound = AS_RECEIVED
+    answers: AnswerRules = field(default_factory=AnswerRules)
     maps: Mapping[str, CodeTable] = field(default_factory=dict)
     origin: str = field(default="", compare=False)
 

@@ -115,8 +115,13 @@ class Lanes:
         return None
 
     def give_back(self, delivery: OpenDelivery, now: float) -> None:
-        """It was not tried after all (nobody answers the connection): its lane is the next again."""
-        key = self._where[delivery.id]
+        """It was not tried after all (nobody answers the connection): its lane is the next again.
+
+        A person may have let it go meanwhile: then its lane has gone on.
+        """
+        key = self._where.get(delivery.id)
+        if key is None:
+            return
         lane = self._lanes[key]
         lane.back(delivery.id)
         if lane.head.id != delivery.id:  # a merge has put another one before it, which may have a time of its own
@@ -310,9 +315,9 @@ class Lanes:
         del self._lanes[key]
 
 
-def _order(delivery: OpenDelivery) -> int:
-    """Its place in its lane, among those of all others."""
-    return delivery.id
+def _order(delivery: OpenDelivery) -> tuple[int, int]:
+    """Its place in its lane, among those of all others: what is sent again stands where the first of it stood."""
+    return delivery.order
 
 
 def _insert(waiting: OrderedDict[int, OpenDelivery], delivery: OpenDelivery) -> None:

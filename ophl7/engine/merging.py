@@ -15,7 +15,7 @@ from ophl7.domain.patient import Patient, Side
 from ophl7.domain.policy import Policy
 from ophl7.engine.outgoing import readdressed
 from ophl7.engine.ruling import Ruling
-from ophl7.engine.storage import Keys, OpenDelivery, QueuedBytes, Rendering
+from ophl7.engine.storage import Keys, OpenDelivery, QueuedBytes, Rendering, as_open
 from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.errors import AuthorError
 
@@ -125,9 +125,7 @@ class MergeEffects:
         for delivery, _ in self._uow.frozen.values():
             yield delivery, moved.get(delivery.id, delivery.lane)
         for row in rows.deliveries:
-            fresh = OpenDelivery(
-                row.id, row.destination, row.lane, row.stream, row.control_id, row.state, 0, None, row.created_at
-            )
+            fresh = as_open(row)
             yield fresh, moved.get(row.id, row.lane)
 
     def _render(self, lanes: Collection[int], mapping: dict[tuple[str, str], Patient]) -> None:

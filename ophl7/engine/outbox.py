@@ -19,6 +19,8 @@ from ophl7.engine.backoff import JITTER, delay
 from ophl7.engine.lanes import STOPPED, Lanes
 from ophl7.engine.link import LinkPolicy, LinkStatus, OutboxObserver
 from ophl7.engine.ports import Answer, Clock, Sender
+from ophl7.engine.resend_rows import WITHHELD
+from ophl7.engine.resend_watch import ResendWatch
 from ophl7.engine.settlement import settle
 from ophl7.engine.storage import (
     DeliveryMark,
@@ -30,6 +32,7 @@ from ophl7.engine.storage import (
     PauseMark,
     Rendering,
     Store,
+    as_open,
 )
 from ophl7.errors import LinkDown, PeerFault, StoreAway, StoreRefused
 from ophl7.hl7v2.rewrite import with_control_id
@@ -60,8 +63,10 @@ class Outbox:
         clock: Clock,
         observer: OutboxObserver,
         chance: Callable[[], float],
+        watch: ResendWatch | None = None,
     ) -> None:
-        """senders: one per connection, none when no URL is set. chance: 0 to 1, for the jitter."""
+        """senders: one per connection, none when no URL is set. chance: 0 to 1, for the jitter. watch: over runs."""
+        self._watch = watch if watch is not None else ResendWatch()
         self.destination = destination
         self._store = store
         self._senders = senders
@@ -138,7 +143,7 @@ class Outbox:
         if body is not None and self._senders:
             self._at_hand.keep(row.id, body)
         self._lanes.add(
-            OpenDelivery(row.id, row.destination, row.lane, row.stream, row.control_id, row.state, 0, None, row.created_at),
+            as_open(row),
             self._now(),
         )
         self._parked += row.state in STOPPED
@@ -177,11 +182,18 @@ class Outbox:
             self._lanes.later(delivery, changed, self._now(), for_link=mark.answer in _LINK_TROUBLE)
         self._wake.set()
 
-    def hold_back(self, delivery: int) -> tuple[OpenDelivery, bool] | None:
-        """Its lane sends nothing until `thaw`. The delivery, and whether it is being sent now; None when it does not wait."""
+    def hold_back(self, delivery: int, *, let_go: bool = False) -> tuple[OpenDelivery, bool] | None:
+        """Its lane sends nothing until `thaw`. The delivery, and whether it is being sent now; None when it does not wait.
+
+        let_go: it is to leave the queue. Then one of which not a byte has left is not being sent: its connection hangs.
+        """
         found = self._lanes.waiting(delivery)
-        if found is not None:
-            self._lanes.halt({found[0].lane})
+        if found is None:
+            return None
+        self._lanes.halt({found[0].lane})
+        if let_go and delivery in self._unsent and delivery not in self._announced:
+            self._unsent.discard(delivery)  # whoever was about to send it gives it back
+            return found[0], False
         return found
 
     def _pause(self, reason: str | None) -> None:
@@ -192,6 +204,11 @@ class Outbox:
         elif reason is None and before is not None:
             self._observer.link_resumed(self.destination)
         self._wake.set()
+
+    @property
+    def paused_because(self) -> str | None:
+        """Why nothing is sent here; None while it is."""
+        return self._paused
 
     def freeze(self, lanes: Collection[int]) -> list[tuple[OpenDelivery, bool]]:
         """These lanes send nothing until `thaw`. What waits in them, each with whether its bytes may have been tried."""
@@ -266,6 +283,9 @@ class Outbox:
         try:
             while True:
                 delivery = await self._next()
+                if delivery.resend and self._watch.stopped(delivery.resend):  # its lane waits with it for a person
+                    self._mark(DeliveryMark(delivery.id, "parked", delivery.attempts, None, WITHHELD, self._wall()))
+                    continue
                 self._in_flight += 1
                 try:
                     await self._try(sender, delivery)
@@ -309,9 +329,12 @@ class Outbox:
         if self._failures:
             self._failures = 0
             self._observer.link_up(self.destination)
-        settled = settle(answer, attempts=attempts, nack_default=self._policy.nack_default)
+        settled = settle(answer, attempts=attempts, nack_default=self._policy.nack_default, sent_before=bool(delivery.resend))
+        if delivery.resend:
+            self._watch.settled(delivery.resend, refused=settled.outcome in {"parked", "held"})
         if settled.outcome == "retry":
-            self._settle(delivery, "queued", attempts, self._later(attempts), settled.answer, perf_counter() - began)
+            seconds = perf_counter() - began
+            self._settle(delivery, "queued", attempts, self._later(attempts), settled.answer, seconds, locked=settled.locked)
         else:
             self._settle(delivery, settled.outcome, attempts, None, settled.answer, perf_counter() - began)
         self._misfits = self._misfits + 1 if settled.misfit else 0
@@ -339,8 +362,10 @@ class Outbox:
                 if not sender.connected or not self._reachable:
                     await sender.connect()
                     await self._say_reachable()
+                if delivery.id not in self._unsent:
+                    break
                 body = await self._body(delivery)
-                if self._policy.review:
+                if self._policy.review and delivery.id in self._unsent:
                     await self._announce(delivery)
         except LinkDown as down:
             self._fail(delivery, down, delivery.attempts + 1, 0.0)
@@ -356,7 +381,7 @@ class Outbox:
         finally:
             untouched = delivery.id in self._unsent
             self._unsent.discard(delivery.id)
-        if untouched and not self._lanes.frozen(delivery.id):
+        if untouched and body is not None and not self._lanes.frozen(delivery.id):
             return body
         self._lanes.give_back(delivery, self._now())
         return None
@@ -407,12 +432,20 @@ class Outbox:
         return self._now() + delay(attempts, self._policy.first, self._policy.longest, self._chance())
 
     def _settle(
-        self, delivery: OpenDelivery, state: DeliveryState, attempts: int, next_at: float | None, answer: str, seconds: float
+        self,
+        delivery: OpenDelivery,
+        state: DeliveryState,
+        attempts: int,
+        next_at: float | None,
+        answer: str,
+        seconds: float,
+        *,
+        locked: bool = False,
     ) -> None:
         """The outcome becomes a mark; the lane waits for its commit."""
         if state != "accepted":
             self._last_error = answer
-        mark = DeliveryMark(delivery.id, state, attempts, next_at, answer, self._wall())
+        mark = DeliveryMark(delivery.id, state, attempts, next_at, answer, self._wall(), locked)
         self._tried[delivery.id] = (delivery, mark)
         self._observer.delivered(self.destination, delivery.id, state, answer, seconds)
         self._mark(mark)

@@ -37,14 +37,18 @@ class Outlets:
         self._frozen = True
         return [found for outbox in self._outboxes.values() for found in outbox.freeze(lanes)]
 
-    def stop(self, delivery: int) -> tuple[OpenDelivery, bool] | None:
+    def stop(self, delivery: int, *, let_go: bool = False) -> tuple[OpenDelivery, bool] | None:
         """Its lane sends nothing until `thaw`. The delivery, and whether it is being sent now; None when it does not wait."""
         self._frozen = True
         for outbox in self._outboxes.values():
-            found = outbox.hold_back(delivery)
+            found = outbox.hold_back(delivery, let_go=let_go)
             if found is not None:
                 return found
         return None
+
+    def paused(self, destination: Side) -> str | None:
+        """Why nothing is sent there; None when it is."""
+        return self._outboxes[destination].paused_because
 
     def merged(self, united: Sequence[tuple[int, int] | Parting], rendered: Sequence[Rendering]) -> None:
         """In both; each knows its own deliveries."""

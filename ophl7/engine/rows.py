@@ -14,6 +14,7 @@ from ophl7.domain.patient import Patient, Side
 from ophl7.engine.alarm_rows import AlarmRow
 from ophl7.engine.code_rows import CodeEntry, CodeSeen
 from ophl7.engine.lists import ListProgress, ListRefusal
+from ophl7.engine.resend_rows import Deed, Resend
 from ophl7.engine.roll_ups import RollUp
 
 MessageState = Literal["accepted", "rejected", "held", "ignored", "duplicate", "stale", "error"]
@@ -95,7 +96,10 @@ class JournalUpdate:
 
 
 class DeliveryRow(NamedTuple):
-    """One copy for a destination. body: None when it is the journal's bytes with our control id."""
+    """One copy for a destination. body: None when it is the journal's bytes with our control id.
+
+    resend_of: the delivery that it sends again in the run `resend`; 0 for nearly all.
+    """
 
     id: int
     destination: Side
@@ -106,11 +110,16 @@ class DeliveryRow(NamedTuple):
     state: DeliveryState
     body: bytes | None
     created_at: float
+    resend_of: int = 0
+    resend: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryMark:
-    """What became of a try. answer: MSA-1 and code (`AE 204`), or what went wrong (`timeout`); never a peer's free text."""
+    """What became of a try. answer: MSA-1 and code (`AE 204`), or what went wrong (`timeout`); never a peer's free text.
+
+    locked: the peer asks for it later, without end: its record is open at somebody's desk (206), or severity F.
+    """
 
     id: int
     state: DeliveryState
@@ -118,6 +127,7 @@ class DeliveryMark:
     next_at: float | None
     answer: str
     at: float
+    locked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +265,8 @@ class Rows:
     codes_seen: list[CodeSeen] = field(default_factory=list)
     alarms: dict[int, AlarmRow] = field(default_factory=dict)
     heard: dict[Side, float] = field(default_factory=dict)  # when a peer last sent anything
+    resends: dict[int, Resend] = field(default_factory=dict)
+    deeds: list[Deed] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__slots__)

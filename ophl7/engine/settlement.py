@@ -27,15 +27,20 @@ class Settlement:
     """What becomes of the delivery, and the words that people see: MSA-1 and the error code, never the peer's text.
 
     misfit: the peer does not take such messages at all (200 to 203): several in a row are a fault of configuration.
+    locked: it cannot be taken just now, and is sent again without end (206, severity F).
     """
 
     outcome: Settled
     answer: str
     misfit: bool = False
+    locked: bool = False
 
 
-def settle(answer: Answer, *, attempts: int, nack_default: Literal["park", "retry"]) -> Settlement:
-    """The class of an answer whose MSA-2 was ours. attempts: how often these bytes were sent, this time included."""
+def settle(answer: Answer, *, attempts: int, nack_default: Literal["park", "retry"], sent_before: bool = False) -> Settlement:
+    """The class of an answer whose MSA-2 was ours. attempts: how often these bytes were sent, this time included.
+
+    sent_before: these bytes had been taken under another MSH-10 before (a copy that is sent again).
+    """
     code = answer.code
     shown = code if code in _KNOWN else "unknown code"  # MSA-1 is the peer's text: what is no code may be a name
     if code in POSITIVE:
@@ -53,6 +58,7 @@ def settle(answer: Answer, *, attempts: int, nack_default: Literal["park", "retr
         outcome = "retry"
     elif code in {"AE", "AR"} and first.code == UNKNOWN_KEY:
         outcome = "held"
-    elif code in {"AE", "AR"} and first.code == DUPLICATE_KEY and attempts > 1:
+    elif code in {"AE", "AR"} and first.code == DUPLICATE_KEY and (attempts > 1 or sent_before):
         outcome = "accepted"
-    return Settlement(outcome, words, misfit=outcome == "parked" and first.code in _MISFITS)
+    locked = outcome == "retry" and (first.code == LOCKED or first.severity == "F")
+    return Settlement(outcome, words, misfit=outcome == "parked" and first.code in _MISFITS, locked=locked)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from ophl7.domain.patient import Side
 from ophl7.engine.handover import fresh, made_anew
 from ophl7.engine.lanes import Lanes
-from ophl7.engine.storage import OpenDelivery, Rows
+from ophl7.engine.storage import OpenDelivery, Rows, as_open
 
 
 class StandingOutbox:
@@ -38,9 +38,7 @@ class StandingOutbox:
                 if one.renewed and queue.lane_of(one.id) is not None:
                     queue.renewed(one.id, one.renewed, self._now)
         for row, _ in fresh(rows):
-            made = OpenDelivery(
-                row.id, row.destination, row.lane, row.stream, row.control_id, row.state, 0, None, row.created_at
-            )
+            made = as_open(row)
             self._lanes[row.destination].add(made, self._now)
 
     def thaw(self) -> None:

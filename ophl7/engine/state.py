@@ -11,6 +11,7 @@ from ophl7.domain.identifiers import Identifier
 from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient, Side
 from ophl7.engine.originals import Original
+from ophl7.engine.resend_rows import Deed, LostFound, OpenCopy, Resend, ResendTally, ResendWindow
 from ophl7.engine.roll_ups import Entry, RollUp
 from ophl7.engine.rows import DeliveryState, HoldRow, MessageState, Restored
 from ophl7.hl7v2.ack import POSITIVE
@@ -35,6 +36,8 @@ class Keys:
     lost: deliveries that will never reach their destination, for what takes back their charges (#50).
     accounts: numbers of accounts, for everybody whose PID-18 they are. pairs: ids of merges, with both their charts.
     origins: deliveries, with the messages that they came of. aftermath: what came of a redirect (#73).
+    resends: keys of runs that send everything again, "" for those that are open; windows: where one looks next; copies: runs.
+    deeds: Idempotency-Keys of people's orders.
     """
 
     controls: set[tuple[str, str, bytes]] = field(default_factory=set)
@@ -60,6 +63,10 @@ class Keys:
     pairs: set[int] = field(default_factory=set)
     origins: set[int] = field(default_factory=set)
     aftermath: set[AftermathKey] = field(default_factory=set)
+    resends: set[str] = field(default_factory=set)
+    windows: set[ResendWindow] = field(default_factory=set)
+    copies: set[int] = field(default_factory=set)
+    deeds: set[str] = field(default_factory=set)
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__slots__)
@@ -192,6 +199,12 @@ class State:
     accounts: dict[str, tuple[int, ...]] = field(default_factory=dict)
     origins: dict[int, Origin] = field(default_factory=dict)
     aftermath: dict[AftermathKey, Aftermath] = field(default_factory=dict)
+    resends: dict[int, Resend] = field(default_factory=dict)
+    resend_tallies: dict[int, ResendTally] = field(default_factory=dict)  # of the runs that were asked for
+    last_resend: int = 0  # the last number that was given; told with resends
+    windows: dict[ResendWindow, LostFound] = field(default_factory=dict)
+    copies: dict[int, tuple[OpenCopy, ...]] = field(default_factory=dict)
+    deeds: dict[str, Deed | None] = field(default_factory=dict)
 
 
 def claim(state: State, appointment: Appointment) -> None:

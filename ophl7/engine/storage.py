@@ -88,6 +88,7 @@ __all__ = [
     "State",
     "Store",
     "UnmergeRow",
+    "as_open",
     "claim",
     "takes_over",
     "was_taken",
@@ -107,6 +108,19 @@ class OpenDelivery:
     attempts: int
     next_at: float | None
     created_at: float
+    resend_of: int = 0
+    resend: int = 0
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Its place in its lane: what is sent again stands where the first of it stood, before all that came later."""
+        return (self.resend_of or self.id, self.id)
+
+
+def as_open(row: DeliveryRow) -> OpenDelivery:
+    """A new delivery, as it waits."""
+    place = (row.id, row.destination, row.lane, row.stream, row.control_id)
+    return OpenDelivery(*place, row.state, 0, None, row.created_at, row.resend_of, row.resend)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,7 @@ _LISTS: Final = (
     "codes",
     "codes_seen",
     "taken_back",
+    "deeds",
 )
 
 # The dictionaries of a State that a later load adds to; lanes, holds and what was reused have ways of their own.
@@ -90,6 +91,11 @@ _TABLES: Final = (
     "accounts",
     "origins",
     "aftermath",
+    "resends",
+    "resend_tallies",
+    "windows",
+    "copies",
+    "deeds",
 )
 
 _lists_of = attrgetter(*_LISTS)
@@ -198,6 +204,7 @@ class UnitOfWork:
             state.lanes[lane] = tuple(sorted({*members, *state.lanes.get(lane, ())}))
         state.reused |= loaded.reused
         state.last_roll_up = max(state.last_roll_up, loaded.last_roll_up)
+        state.last_resend = max(state.last_resend, loaded.last_resend)
         closed = {closed.id for closed in self.rows.closed_holds}
         for row in loaded.holds.values():
             if row.id not in state.holds and row.id not in closed:

@@ -31,6 +31,7 @@ from ophl7.engine.storage import (
     Processed,
     Rendering,
     UnmergeRow,
+    as_open,
 )
 from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.hl7v2.message import Message
@@ -312,9 +313,7 @@ def _waiting(uow: UnitOfWork, lane: int) -> Iterable[tuple[OpenDelivery, bool, O
             peer, raw = uow.source_of(row.message)
             now = made.get(row.id)
             body = row.body if now is None else now.body
-            fresh = OpenDelivery(
-                row.id, row.destination, row.lane, row.stream, row.control_id, row.state, 0, None, row.created_at
-            )
+            fresh = as_open(row)
             yield fresh, False, Origin(row.message, subjects.get(row.message), peer, raw, body)
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from ophl7.errors import Unreadable
 from ophl7.hl7v2.message import Message
 from ophl7.hl7v2.segment import Segment
+
+_NO_WORDS: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +31,11 @@ class ReadAnswer:
     errors: tuple[ReadError, ...]
 
 
-def read(raw: bytes, forced_encoding: str | None = None) -> ReadAnswer:
-    """Reads an answer. Raises Unreadable for what is none: no header, no MSA, an empty MSA-1."""
+def read(raw: bytes, forced_encoding: str | None = None, words: Mapping[str, int] = _NO_WORDS) -> ReadAnswer:
+    """Reads an answer. Raises Unreadable for what is none: no header, no MSA, an empty MSA-1.
+
+    words: what the peer says in place of a code of table 0357, see domain.profile.AnswerRules; only the code is kept of it.
+    """
     message = Message.parse_lenient(raw, forced_encoding)
     msa = message.first("MSA")
     if msa is None:
@@ -39,7 +46,23 @@ def read(raw: bytes, forced_encoding: str | None = None) -> ReadAnswer:
     errors = tuple(error for segment in message.all("ERR") for error in _errors(segment))
     if not errors and msa.text("6.1"):
         errors = (ReadError(_number(msa.text("6.1")), "", ""),)  # 2.1 to 2.4 without an ERR segment
+    if words and all(error.code == 0 for error in errors):
+        errors = _in_words(msa.text("3"), errors, {said.casefold(): number for said, number in words.items()})
     return ReadAnswer(code, msa.field(2), errors)
+
+
+def _in_words(text: str, errors: tuple[ReadError, ...], words: Mapping[str, int]) -> tuple[ReadError, ...]:
+    """The same with the codes that are meant: of ERR-5, else of the whole MSA-3, else of what stands within it."""
+    meant = tuple(
+        ReadError(words.get(one.application_code.casefold(), 0), one.severity, one.application_code) for one in errors
+    )
+    if any(one.code for one in meant):
+        return meant
+    said = text.strip().casefold()
+    found = words[said] if said in words else next((words[one] for one in words if one in said), 0)
+    if not found:
+        return errors
+    return tuple(ReadError(found, one.severity, one.application_code) for one in errors) or (ReadError(found, "", ""),)
 
 
 def _errors(err: Segment) -> list[ReadError]:

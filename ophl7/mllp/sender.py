@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, cast
@@ -23,6 +24,8 @@ from ophl7.mllp.keepalive import keep_alive
 from ophl7.mllp.tls import Tls
 
 _CLOSE_SECONDS: Final = 1.0
+_MOST_COMMITTED: Final = 1000
+_APPLICATION: Final = frozenset({"AA", "AE", "AR"})
 _EXAMPLE: Final = "write for example mllp://pm.example.org:2575"
 
 
@@ -77,8 +80,13 @@ class MllpSender:
         connect_timeout: float = 10.0,
         max_answer: int = 1024 * 1024,
         tls: Tls | None = None,
+        late: Callable[[str, str], None] = lambda _control_id, _code: None,
+        words: Mapping[str, int] | None = None,
     ) -> None:
-        """ack_timeout, connect_timeout: seconds. max_answer: bytes of the longest answer that is read. tls: None for plain."""
+        """ack_timeout, connect_timeout: seconds. max_answer: bytes of the longest answer that is read. tls: None for plain.
+
+        late: told MSA-2 and MSA-1 of an answer that comes after a commit (CA). words: see `hl7v2.answer.read`.
+        """
         self._host = host
         self._port = port
         self._ack_timeout = ack_timeout
@@ -86,6 +94,8 @@ class MllpSender:
         self._max_answer = max_answer
         self._tls = tls
         self._link: _Link | None = None
+        self._late = late
+        self._words = words or {}
         self._busy = False
 
     @property
@@ -110,7 +120,7 @@ class MllpSender:
         """Sends and waits for the answer whose MSA-2 is `control_id`; see `engine.ports.Sender`. Raises LinkDown."""
         raw = await self.exchange_raw(payload)
         try:
-            read = read_answer(raw)
+            read = read_answer(raw, words=self._words)
         except Unreadable as error:
             self._drop()
             raise LinkDown("garbage", f"{self._name} answered with something that is no HL7 acknowledgment: {error}") from error
@@ -163,7 +173,9 @@ class MllpSender:
             if not link.lost:
                 return link
         self._link = None
-        link = _Link(self._max_answer, partial(no_tls, tls=self._tls, host=self._host) if self._tls is not None else None)
+        link = _Link(
+            self._max_answer, self._late, partial(no_tls, tls=self._tls, host=self._host) if self._tls is not None else None
+        )
         await connect(link, self._host, self._port, self._connect_timeout, self._tls)
         self._link = link
         return link
@@ -177,8 +189,12 @@ class MllpSender:
 class _Link(asyncio.Protocol):
     """One connection. At most one question is open; what comes without a question makes the link unusable."""
 
-    def __init__(self, max_answer: int, no_tls: Callable[[ssl.SSLError], LinkDown] | None) -> None:
-        """no_tls: what it means that TLS ended before an answer."""
+    def __init__(
+        self, max_answer: int, late: Callable[[str, str], None], no_tls: Callable[[ssl.SSLError], LinkDown] | None
+    ) -> None:
+        """late: told of an answer after a commit. no_tls: what it means that TLS ended before an answer."""
+        self._late = late
+        self._committed: OrderedDict[str, None] = OrderedDict()  # our ids that were answered with CA here, oldest first
         self._no_tls = no_tls
         self._framer = Framer(max_answer, max_junk=0)
         self._transport: asyncio.Transport
@@ -248,14 +264,45 @@ class _Link(asyncio.Protocol):
         while (block := self._framer.next()) is not None:
             if isinstance(block, Damaged):
                 self._settle(_damage(block))
-            else:
+            elif not self._after_commit(block.payload):
+                if b"CA" in block.payload:  # what follows may be in the same segment
+                    self._note_commit(block.payload)
                 self._settle(block.payload)
         if self._framer.flooded:
             self._settle(LinkDown("garbage", "answered with bytes that are in no MLLP block"))
         elif self._framer.waiting:
             self._timer = self._loop.call_later(QUIET_SECONDS, self._on_quiet)
-        if self._question is None and self._framer.partial:
+        if self._question is None and self._framer.partial and not self._committed:
             self.unasked = True
+
+    def _note_commit(self, payload: bytes) -> None:
+        """The peer has it in its custody (CA), and may say on this connection what became of it (domain 3.1).
+
+        An id that is not the one asked for ends the connection, and is forgotten with it.
+        """
+        try:
+            read = read_answer(payload)
+        except Unreadable:
+            return
+        if read.code != "CA" or self._question is None:
+            return
+        self._committed[read.control_id] = None
+        if len(self._committed) > _MOST_COMMITTED:
+            self._committed.popitem(last=False)
+
+    def _after_commit(self, payload: bytes) -> bool:
+        """Whether this is what became of a message that the peer had committed: nobody's answer any more (record 0056)."""
+        if not self._committed:
+            return False
+        try:
+            read = read_answer(payload)
+        except Unreadable:
+            return False
+        if read.code not in _APPLICATION or read.control_id not in self._committed:
+            return False
+        del self._committed[read.control_id]  # it is said once
+        self._late(read.control_id, read.code)
+        return True
 
     def _on_quiet(self) -> None:
         self._timer = None

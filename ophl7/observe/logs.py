@@ -33,7 +33,7 @@ _OF_A_MESSAGE = """
 """
 _OF_THE_HOUSE = """
     address alarm alarm_id audit batch bodies check code connections count delivery_id error field file grace_s hold_id
-    kept kind limit logger merge_id path pid plugin port reason remote rows segment setting signal state todo url
+    kept kind limit logger merge_id path pid plugin port reason remote resend_id rows segment setting signal state todo url
     version waiting where
     refused_fields
 """

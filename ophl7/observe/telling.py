@@ -126,6 +126,14 @@ class LinkTeller:
         elif state != "queued":
             self._put_off.over(delivery)
 
+    def late_answer(self, destination: Side, control_id: str, code: str) -> None:
+        """A peer that had committed a message says what it made of it. It changes nothing; a refusal is a person's."""
+        self._counters.deliveries.add(destination, "late")
+        known = safe_control_id(control_id)  # ours: the sender knows it
+        self._log.info("delivery_late_answer", destination=destination, control_id=known, ack_code=code)
+        if code != "AA":
+            self._alarms.ring("late_refusal", destination, control_id=known)
+
     def link_down(self, destination: Side, kind: str, words: str) -> None:
         """The peer cannot be reached."""
         self._log.warning("link_down", destination=destination, kind=kind, reason=words)

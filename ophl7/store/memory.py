@@ -14,6 +14,7 @@ from ophl7.engine.alarm_rows import AlarmRow, AlarmsKept
 from ophl7.engine.code_rows import CodeEntry
 from ophl7.engine.lists import ListProgress, ListRefusal
 from ophl7.engine.originals import Original, Run
+from ophl7.engine.resend_rows import Deed, Resend
 from ophl7.engine.retention import Ages, Stage, Step
 from ophl7.engine.roll_ups import Entry, RollUp
 from ophl7.engine.storage import (
@@ -79,6 +80,8 @@ class MemoryStore:
         self.kept_alarms: dict[int, AlarmRow] = {}
         self.heard: dict[Side, float] = {}
         self.bodies_removed: dict[int, float] = {}  # messages whose bytes retention has removed, and when
+        self.resends: dict[int, Resend] = {}
+        self.deeds: dict[str, Deed] = {}
         self.commits = 0
         self.away: str | None = None
         self.refuse: set[str] = set()
@@ -145,6 +148,7 @@ class MemoryStore:
         self._around_merges(keys, state)
         self._roll_ups(keys, state)
         state.maps.update({place: entry.to if (entry := self.codes.get(place)) is not None else None for place in keys.maps})
+        state.deeds = {key: self.deeds.get(key) for key in keys.deeds}
         state.restored.update({number: self._restored(number) for number in keys.restored})
         for number in keys.held:
             row = self.journal[number]
@@ -381,6 +385,8 @@ class MemoryStore:
     def _commit_deliveries(self, rows: Rows) -> None:
         self.deliveries.update({row.id: row for row in rows.deliveries})
         self.taken_back.update(rows.taken_back)
+        self.resends.update(rows.resends)
+        self.deeds.update({one.key: one for one in rows.deeds})
         for mark in rows.marks:
             self.marks[mark.id] = mark
             self.deliveries[mark.id] = self.deliveries[mark.id]._replace(state=mark.state)

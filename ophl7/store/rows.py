@@ -14,6 +14,7 @@ from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient
 from ophl7.engine.alarm_rows import MOST_KEPT
 from ophl7.engine.lists import ListProgress
+from ophl7.engine.resend_rows import Resend
 from ophl7.engine.roll_ups import RollUp
 from ophl7.engine.storage import ClosedHold, DeliveryRow, JournalRow, Rows
 
@@ -186,8 +187,10 @@ def writes(rows: Rows) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
         ("close_hold", [_closed(one) for one in rows.closed_holds]),
         ("update_journal", [(u.state, u.subject, u.row, u.reason, u.detail, u.id) for u in rows.updates]),
         ("insert_delivery", [delivery_row(row) for row in rows.deliveries]),
+        ("upsert_resend", [resend_row(rows.resends[number]) for number in sorted(rows.resends)]),
+        ("insert_deed", [tuple(one) for one in rows.deeds]),
         ("insert_taken_back", rows.taken_back),
-        ("mark_delivery", [(m.state, m.attempts, m.next_at, m.answer, m.at, m.id) for m in rows.marks]),
+        ("mark_delivery", [(m.state, m.attempts, m.next_at, m.answer, m.at, m.locked, m.id) for m in rows.marks]),
         ("mark_link", [(one.destination, "up" if one.reachable else "down") for one in rows.links]),
         ("mark_pause", [(one.destination, one.reason) for one in rows.pauses]),
         ("move_delivery", [(lane, number) for number, lane in rows.moved]),
@@ -267,4 +270,17 @@ def delivery_row(row: DeliveryRow) -> tuple[Any, ...]:
         row.state,
         row.body,
         row.created_at,
+        row.resend_of or None,
+        row.resend or None,
     )
+
+
+def resend_row(one: Resend) -> tuple[Any, ...]:
+    """As `upsert_resend` takes it."""
+    return (*one[:4], " ".join(one.streams), *one[5:])
+
+
+def resend_from(row: Row) -> Resend:
+    """The inverse."""
+    values: list[Any] = [*row[:4], tuple(row[4].split()), *row[5:]]
+    return Resend(*values)

@@ -29,6 +29,7 @@ from ophl7.engine.storage import (
     was_taken,
 )
 from ophl7.store.rows import appointment_from, known_charge_from, patient_from
+from ophl7.store.sqlite_resends import load_resends
 from ophl7.store.sqlite_roll_ups import load_roll_ups
 from ophl7.store.statements import padded, statements, with_keys
 
@@ -69,6 +70,7 @@ class Loader:
         if keys.held or keys.originals:
             self._stored(keys, state)
         load_roll_ups(self._connection, keys, state)
+        load_resends(self._connection, keys, state)
         self._restored(keys.restored, state)
         return state
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,10 @@ pytestmark = pytest.mark.timeout(60)
 WHY = {"reason": "the PM's support was called"}
 
 
-async def ask(practice: Practice, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
+async def ask(practice: Practice, method: str, path: str, body: dict[str, Any] | None = None, key: str = "") -> httpx.Response:
     base = practice.broker.web_address.partition("/?")[0]
     async with httpx.AsyncClient(base_url=f"{base}/api/v1", trust_env=False) as client:
-        headers = {"Authorization": f"Bearer {practice.broker.token}"}
+        headers = {"Authorization": f"Bearer {practice.broker.token}"} | ({"Idempotency-Key": key} if key else {})
         return await client.request(method, path, json=body, headers=headers)
 
 
@@ -57,8 +58,11 @@ async def test_a_charge_that_is_let_go_says_so_and_frees_its_lane(opened: Openin
     await practice.accepted("emr", dft("D2", [replace(FEE, id="T-2")]))
     assert (await ask(practice, "POST", f"/deliveries/{number}/{verb}", WHY)).status_code == 200
     again = await ask(practice, "POST", f"/deliveries/{number}/{verb}", WHY)
-    assert again.status_code == 409
-    assert "does not wait any more" in again.json()["detail"]
+    assert (again.status_code, again.json()["state"]) == (200, state), "the same again is told as it stands"
+    assert len(practice.rows("SELECT * FROM audit WHERE action = ?", f"{verb}-delivery")) == 1
+    other = await ask(practice, "POST", f"/deliveries/{number}/retry", WHY)
+    assert other.status_code == 409
+    assert "does not wait any more" in other.json()["detail"]
     states = {one["delivery"]: one["state"] for one in (await ask(practice, "GET", "/charges")).json()["items"]}
     assert states[number] == state
     assert practice.deliveries("D1")[0]["state"] == state
@@ -107,3 +111,48 @@ async def test_with_review_a_delivery_without_an_answer_is_never_sent_twice_unas
             assert Ledger(database).deliveries("UPD")[0]["state"] == "queued", "its lane waits for a person"
     (copy,) = emr.payloads
     assert control_id_of(copy) == Ledger(database).deliveries("REG")[0]["control_id"]
+
+
+@pytest.mark.parametrize("verb", ["retry", "renew"])
+async def test_the_same_key_sends_once_however_often_the_answer_was_lost(opened: Opening, verb: str) -> None:
+    practice, number = await refused_charge(opened)
+    first = await ask(practice, "POST", f"/deliveries/{number}/{verb}", WHY, key="K1")
+    await practice.until(lambda: practice.deliveries("D1")[0]["state"] == "accepted")
+    again = await ask(practice, "POST", f"/deliveries/{number}/{verb}", WHY, key="K1")
+    assert (first.status_code, again.status_code) == (200, 200), again.text
+    assert again.json()["decided_at"] == first.json()["decided_at"]
+    assert again.json()["state"] == "accepted"
+    assert len(practice.desk["pm"].payloads) == 2
+    assert len(practice.rows("SELECT * FROM audit WHERE action = ?", f"{verb}-delivery")) == 1
+    other = await ask(practice, "POST", f"/deliveries/{number}/skip", WHY, key="K1")
+    assert (other.status_code, "used for something else" in other.json()["detail"]) == (409, True)
+
+
+async def test_a_link_that_is_paused_twice_is_paused_once(opened: Opening) -> None:
+    practice = await opened(PM_OWNS)
+    for verb, state in (("pause", "paused"), ("pause", "paused"), ("resume", "up"), ("resume", "up")):
+        answer = await ask(practice, "POST", f"/links/emr/{verb}", WHY)
+        assert (answer.status_code, answer.json()["destination"]["state"]) == (200, state)
+    actions = [row["action"] for row in practice.rows("SELECT action FROM audit WHERE action LIKE '%-link' ORDER BY id")]
+    assert actions == ["pause-link", "resume-link"]
+
+
+async def test_8_since_when_a_record_is_open_at_the_desk_is_on_disk_until_it_is_taken(opened: Opening) -> None:
+    practice = await opened(PM_OWNS)
+    await practice.accepted("pm", adt("REG", "A28", RUTH, sender="pm"))
+    hour = slow_down(practice)
+    await practice.accepted("emr", dft("D1"))
+    await practice.until(lambda: practice.deliveries("D1")[0]["attempts"] >= 3)
+    locked = practice.deliveries("D1")[0]
+    assert locked["refused_since"] is not None
+    assert locked["last_answer"] == "AE 206"
+    hour.clear()
+    await practice.until(lambda: practice.deliveries("D1")[0]["state"] == "accepted")
+    assert practice.deliveries("D1")[0]["refused_since"] is None
+
+
+def slow_down(practice: Practice) -> deque[Any]:
+    """The PM answers 206 until the list is emptied."""
+    script = practice.desk["pm"].script
+    script.extend([refuse("AE", 206)] * 500)
+    return script

@@ -20,7 +20,7 @@ ACT = Act("discard", 1, 2, "SECRETACTOR", "SECRETREASON")
 async def waiting(desk: Desk) -> Orders:
     """Message 2 waits under hold 1."""
     await desk.send("pm", adt("P1"), adt("P2", "A08", name="Rivers^Bea", born="20180101"))
-    dispatch = Dispatch(lambda _number: None, desk.clock.now)
+    dispatch = Dispatch(lambda _number, *, let_go=False: None, desk.clock.now)
     log = make_log("info", "json")
     return Orders(desk.engine, desk.people, desk.unmerging, dispatch, desk.replays, desk.explainer, desk.codes, desk.clock, log)
 

@@ -53,9 +53,11 @@ from ophl7.store.memory import MemoryStore
 from ophl7.store.reader import SqliteReader
 from ophl7.store.sqlite import SqliteStore
 from ophl7.store.sqlite_books import SqliteBooks
+from tests.integration.admin.resending import resend_face
 from tests.unit.engine.desk import policy
 
 _SIDES: tuple[Side, Side] = ("pm", "emr")
+
 TOKEN = "a-token-for-tests"
 MAPPED: dict[Side, Profile] = {side: Profile(maps={"provider": CodeTable(("FT1-20",), {"JHS": "102"})}) for side in _SIDES}
 WHY = {"reason": "the mother was called"}
@@ -405,6 +407,7 @@ class Desk:
             books=books(self),
             retention=lambda: dict(RETENTION),
             purge=lambda: self.purges.append("run"),
+            resends=resend_face(),
         )
 
     def client(self, *, token: str | None = TOKEN, host: str = "127.0.0.1") -> httpx.AsyncClient:
@@ -466,4 +469,6 @@ def body_for(path: str) -> dict[str, Any]:
         return {"peer": "emr", "table": "provider", "code": "DRS", "to": "101", **WHY}
     if path.endswith("/redirect"):
         return {"patient": "PM:7050", **WHY}
+    if path.endswith("/resend"):
+        return {"since": "1970-01-01T00:10:00+00:00", **WHY}
     return {"to": "101", **WHY} if path.endswith("/map") else dict(WHY)

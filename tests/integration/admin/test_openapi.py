@@ -15,6 +15,7 @@ from tests.integration.admin.practice import ANNA, BOB, NOON, Desk, Practice, ad
 
 BODIES: dict[str, dict[str, Any]] = {
     "/api/v1/charges/roll-ups": {"charges": [1], "claim": "C-1", "note": "as agreed"},
+    "/api/v1/links/{peer}/resend": body_for("/resend"),
     "/api/v1/holds/{id}/redirect": {"patient": "PM:7050", "reason": "the mother was called"},
 }
 # For browsers, or the description itself.

@@ -255,3 +255,34 @@ async def test_with_review_what_was_on_its_way_at_a_crash_is_unknown_and_not_sen
         await fresh.quiet()
         assert sorted(peer.ids) == sorted([*sent, "D2"])
         assert fresh.box.status.parked == (0 if sent else 1)
+
+
+class Swallowed(Peer):
+    """A peer whose connection hangs until the gate opens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate_of_connect = asyncio.Event()
+        self.asked = 0
+
+    @property
+    def connected(self) -> bool:
+        return self.gate_of_connect.is_set()
+
+    async def connect(self) -> None:
+        self.asked += 1
+        await self.gate_of_connect.wait()
+
+
+async def test_what_waits_for_a_connection_that_hangs_can_be_skipped_and_never_leaves() -> None:
+    peer = Swallowed()
+    async with Link(peer) as link:
+        await link.feed(row(1), row(2))
+        await link.until(lambda: peer.asked)
+        person = Person(link)
+        assert isinstance(await person.does("skip", 1), Dispatched)
+        assert isinstance(await person.does("retry", 2), Dispatched)
+        peer.gate_of_connect.set()
+        await link.quiet()
+        assert peer.ids == ["D2"]
+        assert (link.box.status.queued, link.box.status.parked) == (0, 0)

@@ -155,8 +155,10 @@ GROUP BY c.subject;
 
 -- name: open_deliveries
 -- By the index of what is open: left to itself, SQLite reads the whole history in the order of ids at every start.
-SELECT id, destination, lane, stream, control_id, state, attempts, next_at, created_at FROM delivery INDEXED BY delivery_open
-WHERE destination IN ('pm', 'emr') AND state IN ('queued', 'sending', 'held', 'unknown', 'parked') ORDER BY id;
+SELECT id, destination, lane, stream, control_id, state, attempts, next_at, created_at, coalesce(resend_of, 0), coalesce(resend, 0)
+FROM delivery INDEXED BY delivery_open
+WHERE destination IN ('pm', 'emr') AND state IN ('queued', 'sending', 'held', 'unknown', 'parked')
+ORDER BY coalesce(resend_of, id), id;
 
 -- name: body_of
 SELECT d.body, j.raw, j.start, j."end" FROM delivery d JOIN journal j ON j.id = d.message WHERE d.id = ?;
@@ -218,14 +220,17 @@ WHERE id = ?;
 SELECT message, redirected_authority, redirected_value FROM hold WHERE redirected_value IS NOT NULL AND message IN ({keys}) ORDER BY id;
 
 -- name: insert_delivery
-INSERT INTO delivery (id, destination, lane, stream, message, control_id, state, body, created_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO delivery (id, destination, lane, stream, message, control_id, state, body, created_at, resend_of, resend)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: insert_taken_back
 INSERT INTO taken_back (lost, delivery) VALUES (?, ?) ON CONFLICT DO NOTHING;
 
 -- name: mark_delivery
-UPDATE delivery SET state = ?, attempts = ?, next_at = ?, last_answer = ?, changed_at = ? WHERE id = ?;
+-- What waits for somebody's desk (206) waits since the first such answer, whatever goes wrong in between.
+UPDATE delivery SET state = ?1, attempts = ?2, next_at = ?3, last_answer = ?4, changed_at = ?5,
+    refused_since = CASE WHEN ?6 THEN coalesce(refused_since, ?5) WHEN ?1 IN ('queued', 'sending') THEN refused_since END
+WHERE id = ?7;
 
 -- name: move_delivery
 UPDATE delivery SET lane = ? WHERE id = ?;
@@ -361,3 +366,12 @@ SELECT coalesce(max(id), 0) FROM alarm;
 
 -- name: heard
 SELECT peer, heard_at FROM feed;
+
+-- name: upsert_resend
+INSERT INTO resend (id, destination, since, until, streams, stop_after, key, started_at, last, state, place, made, gone, forgiven)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET state = excluded.state, place = excluded.place, made = excluded.made, gone = excluded.gone,
+    forgiven = excluded.forgiven;
+
+-- name: insert_deed
+INSERT INTO deed (key, what, at, state, control_id) VALUES (?, ?, ?, ?, ?);
