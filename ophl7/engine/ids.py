@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ophl7.engine.storage import Counters
 
 
@@ -30,6 +32,17 @@ class Ids:
     def control_id(self, kind: str, number: int) -> str:
         """Our MSH-10: unique to this database for ever, at most 20 characters (HL7 2.x ST(20))."""
         return f"{self.prefix}{kind}{_base36(number)}"
+
+
+def number_in(control_id: str, prefix: str) -> int:
+    """The number of a control id of ours; 0 for none."""
+    digits = control_id.removeprefix(prefix)[1:]
+    return int(digits, 36) if control_id.startswith(prefix) and digits.isalnum() else 0
+
+
+def longest(control_ids: Iterable[str]) -> str:
+    """The one with the greatest number, of ids of one kind; "" for none."""
+    return max(control_ids, key=lambda one: (len(one), one), default="")
 
 
 def _base36(number: int) -> str:

@@ -12,6 +12,7 @@ from ophl7.domain.merge import Merge, account_of
 from ophl7.domain.patient import Patient, Side
 from ophl7.engine.alarm_rows import AlarmRow, AlarmsKept
 from ophl7.engine.code_rows import CodeEntry
+from ophl7.engine.ids import longest, number_in
 from ophl7.engine.lists import ListProgress, ListRefusal
 from ophl7.engine.originals import Original, Run
 from ophl7.engine.resend_rows import Deed, Resend
@@ -82,6 +83,7 @@ class MemoryStore:
         self.bodies_removed: dict[int, float] = {}  # messages whose bytes retention has removed, and when
         self.resends: dict[int, Resend] = {}
         self.deeds: dict[str, Deed] = {}
+        self.renewed = ""  # the last control id that was given to one made anew
         self.commits = 0
         self.away: str | None = None
         self.refuse: set[str] = set()
@@ -94,7 +96,7 @@ class MemoryStore:
             max(self.appointments, default=0),
             max((charge.id for charge, _ in self.charges.values()), default=0),
             max((*self.holds, *self.closed_holds), default=0),
-            max(self.deliveries, default=0),
+            max(max(self.deliveries, default=0), number_in(self.renewed, "TEST")),
             max((row.id for row in self.drift), default=0),
             max(self.merges, default=0),
             "TEST",
@@ -399,6 +401,7 @@ class MemoryStore:
             known_as = self.deliveries[one.id]
             self.deliveries[one.id] = known_as._replace(body=one.body)
             if one.renewed:
+                self.renewed = longest((self.renewed, one.renewed))
                 self.deliveries[one.id] = known_as._replace(body=one.body, control_id=one.renewed, state="queued")
                 self.marks.pop(one.id, None)
         self.lists.update({progress.id: progress for progress in rows.lists})

@@ -13,6 +13,7 @@ from ophl7.domain.identifiers import Identifier
 from ophl7.domain.merge import Merge
 from ophl7.domain.patient import Patient
 from ophl7.engine.alarm_rows import MOST_KEPT
+from ophl7.engine.ids import longest
 from ophl7.engine.lists import ListProgress
 from ophl7.engine.resend_rows import Resend
 from ophl7.engine.roll_ups import RollUp
@@ -197,6 +198,7 @@ def writes(rows: Rows) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
         ("sending_delivery", [(number,) for number in rows.sending]),
         ("render_delivery", [(one.body, one.id) for one in rendered if not one.renewed]),
         ("renew_delivery", [(one.body, one.renewed, one.id) for one in rendered if one.renewed]),
+        ("keep_renewed", [(one,) for one in (longest(one.renewed for one in rendered),) if one]),
         ("upsert_merge", [merge_row(rows.merges[number]) for number in sorted(rows.merges)]),
         ("insert_unmerge", [tuple(one) for one in rows.unmerges]),
         (

@@ -14,12 +14,14 @@ import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, TypeVar
 
 from ophl7.domain.patient import Side
 from ophl7.engine.alarm_rows import AlarmRow, AlarmsKept
+from ophl7.engine.ids import number_in
 from ophl7.engine.retention import Ages, Stage, Step
 from ophl7.engine.storage import Counters, Keys, OpenDelivery, Rows, State
 from ophl7.errors import StoreAway, StoreRefused
@@ -116,7 +118,10 @@ class SqliteStore:
         last = connection.execute(self._sql["last_ids"]).fetchone()
         self._open_holds = connection.execute(self._sql["count_open_holds"]).fetchone()[0]
         values: list[Any] = [*last, connection.execute(self._sql["prefix"]).fetchone()[0]]
-        return Counters(*values)
+        counters = Counters(*values)
+        renewed = connection.execute(self._sql["last_renewed"]).fetchone()
+        taken = number_in(renewed[0], counters.prefix) if renewed is not None else 0
+        return replace(counters, delivery=max(counters.delivery, taken))
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None, cached_statements=256)

@@ -86,13 +86,18 @@ async def test_a_paused_link_stays_paused_over_a_restart(tmp_path: Path) -> None
 
 
 async def switch(output: str, peer: str, verb: str) -> None:
-    """Over HTTP, where the broker has said that its page is."""
+    answer = await over_http(output, f"/links/{peer}/{verb}")
+    assert (answer.json()["destination"]["state"] == "paused") == (verb == "pause")
+
+
+async def over_http(output: str, path: str) -> httpx.Response:
+    """Where the broker has said that its page is."""
     place = next(word for line in output.splitlines() for word in line.split() if word.startswith("http://127.0.0.1"))
     async with httpx.AsyncClient(base_url=place.partition("/?")[0].rstrip("/"), trust_env=False) as client:
         headers = {"Authorization": "Bearer a-token-for-tests"}
-        answer = await client.post(f"/api/v1/links/{peer}/{verb}", json=WHY, headers=headers)
+        answer = await client.post(f"/api/v1{path}", json=WHY, headers=headers)
     assert answer.status_code == 200, answer.text
-    assert (answer.json()["destination"]["state"] == "paused") == (verb == "pause")
+    return answer
 
 
 async def test_with_review_a_delivery_without_an_answer_is_never_sent_twice_unasked(tmp_path: Path) -> None:
@@ -126,6 +131,30 @@ async def test_the_same_key_sends_once_however_often_the_answer_was_lost(opened:
     assert len(practice.rows("SELECT * FROM audit WHERE action = ?", f"{verb}-delivery")) == 1
     other = await ask(practice, "POST", f"/deliveries/{number}/skip", WHY, key="K1")
     assert (other.status_code, "used for something else" in other.json()["detail"]) == (409, True)
+
+
+async def test_an_id_that_a_person_had_made_anew_is_given_to_nothing_else_after_a_restart(tmp_path: Path) -> None:
+    """Its number is a delivery's that has no row: a receiver that tells copies apart by MSH-10 would drop the other message."""
+    database = tmp_path / "ophl7.db"
+    async with ScriptedPeer(refuse("AE", 103), then=accept) as pm, ScriptedPeer() as emr:
+        async with served(database, PM_OWNS, pm.url, emr.url, API_TOKEN="a-token-for-tests") as broker:
+            async with Client(*broker.addresses["pm"]) as line:
+                assert read_reply(await line.send(adt("REG", "A28", RUTH, sender="pm"))).code == "AA"
+            async with Client(*broker.addresses["emr"]) as line:
+                assert read_reply(await line.send(dft("D1"))).code == "AA"
+            await until(lambda: Ledger(database).deliveries("D1")[0]["state"] == "parked")
+            number = Ledger(database).deliveries("D1")[0]["id"]
+            await over_http(broker.output, f"/deliveries/{number}/renew")
+            await pm.received(2)
+            await broker.kill()
+        async with (
+            served(database, PM_OWNS, pm.url, emr.url) as broker,
+            Client(*broker.addresses["emr"]) as line,
+        ):
+            assert read_reply(await line.send(dft("D2", [replace(FEE, id="T-2")]))).code == "AA"
+            await until(lambda: Ledger(database).deliveries("D2")[0]["state"] == "accepted")
+    ids = [control_id_of(one) for one in pm.payloads]
+    assert len(set(ids)) == 3
 
 
 async def test_a_link_that_is_paused_twice_is_paused_once(opened: Opening) -> None:

@@ -246,6 +246,13 @@ UPDATE delivery SET body = ? WHERE id = ?;
 UPDATE delivery SET body = ?, former_control_id = control_id, control_id = ?, state = 'queued', attempts = 0, next_at = NULL
 WHERE id = ?;
 
+-- name: keep_renewed
+-- Its number has no row of its own: without this the next start would give it to another message.
+INSERT INTO meta (name, value) VALUES ('renewed', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+
+-- name: last_renewed
+SELECT value FROM meta WHERE name = 'renewed';
+
 -- name: upsert_merge
 INSERT INTO merge (id, retired, survivor, pm_at, emr_at, state, message, pm_message, emr_message, noted_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
