@@ -34,6 +34,19 @@ def test_the_shipped_steps_have_a_number_each_and_work(connection: sqlite3.Conne
     assert migrate(connection, steps) == 0
 
 
+def test_numbers_that_were_taken_before_they_were_written_down_stay_taken(connection: sqlite3.Connection) -> None:
+    steps = shipped("sqlite")
+    migrate(connection, [step for step in steps if step.number < 18])
+    for number, (control_id, former) in enumerate([("ABCDDZ", "ABCDD1"), ("ABCDD10", "ABCDD2"), ("ABCDDZZZ", "")], start=1):
+        connection.execute(
+            "INSERT INTO delivery (id, destination, lane, stream, message, control_id, state, created_at, former_control_id)"
+            " VALUES (?, 'pm', 1, 'charges', 1, ?, 'accepted', 1.0, ?)",
+            (number, control_id, former),
+        )
+    migrate(connection, steps)
+    assert connection.execute("SELECT value FROM meta WHERE name = 'renewed'").fetchall() == [("ABCDD10",)]
+
+
 def test_only_what_is_missing_is_applied_in_order(connection: sqlite3.Connection) -> None:
     assert migrate(connection, [FIRST]) == 1
     assert migrate(connection, [FIRST, SECOND]) == 1

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ophl7.engine.storage import ClosedHold, JournalUpdate, Keys, Rows
+from ophl7.engine.ids import Ids
+from ophl7.engine.storage import ClosedHold, JournalUpdate, Keys, Rendering, Rows
 from ophl7.errors import DatabaseLocked, StoreAway, StoreRefused
 from ophl7.store import sqlite as sqlite_module
 from ophl7.store.sqlite import SqliteStore
@@ -70,6 +71,17 @@ async def test_commits_wait_for_the_disk(store: SqliteStore, name: str) -> None:
     connection: sqlite3.Connection = getattr(store, name)
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+
+
+async def test_the_number_of_a_renewed_control_id_is_taken_also_after_a_start(tmp_path: Path) -> None:
+    first = SqliteStore(tmp_path / "ophl7.db")
+    ids = Ids(await first.open())
+    await first.commit(Rows(journal=[journal(1)], deliveries=[delivery(1, 1)]))
+    await first.commit(Rows(rendered=[Rendering(1, b"MSH|", ids.control_id("D", 70))]))
+    await first.close()
+    second = SqliteStore(tmp_path / "ophl7.db")
+    assert (await second.open()).delivery == 70
+    await second.close()
 
 
 async def test_everything_is_there_after_it_was_opened_again(tmp_path: Path) -> None:
