@@ -30,7 +30,7 @@ class ResendOrders:
         self._alarms = alarms
         self._news = asyncio.Event()
         watch.news = self._news.set
-        self._open = False
+        self._open = True  # until a look has seen that nothing is
         self._told: set[int] = set()  # runs whose stop was told
 
     async def start(self, order: StartResend) -> Resending | NotResent:
@@ -51,6 +51,8 @@ class ResendOrders:
             self._log.info("resend_decided", destination=done.run.destination, resend_id=done.run.id, kind=order.verb)
             if done.run.state == "running":
                 self._watch.go_on(done.run)
+            else:
+                self._watch.over(done.run)
             self._open = True
             self._told.discard(done.run.id)
             self._news.set()

@@ -16,15 +16,15 @@ T = TypeVar("T")
 class _Loop(asyncio.SelectorEventLoop):
     """Looks names up in threads that nobody waits for: a name server that is silent must not hold up a stop."""
 
-    async def getaddrinfo(  # type: ignore[override]
+    async def getaddrinfo(
         self,
-        host: Any,
-        port: Any,
+        host: Any,  # noqa: ANN401 - as the loop's own says
+        port: Any,  # noqa: ANN401
         *,
         family: int = 0,
-        type: int = 0,
+        type: int = 0,  # noqa: A002
         proto: int = 0,
-        flags: int = 0,  # noqa: A002, ANN401
+        flags: int = 0,
     ) -> list[Any]:
         """As the loop's own, which asks in its executor; and that is waited for at the end."""
         found: asyncio.Future[list[Any]] = self.create_future()

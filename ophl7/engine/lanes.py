@@ -278,6 +278,10 @@ class Lanes:
         number = next(iter(self._where))
         return self._lanes[self._where[number]].waiting[number]
 
+    def by_age(self) -> None:
+        """What was added in the order of places is told by its age again: what is sent again is younger than its place."""
+        self._where = OrderedDict(sorted(self._where.items()))
+
     def _arm(self, key: LaneKey, lane: _Lane, now: float) -> None:
         head = lane.head
         self._awake(key, lane)

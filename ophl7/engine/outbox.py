@@ -125,8 +125,9 @@ class Outbox:
         self._take_up(deliveries, recovered=False)
 
     def _take_up(self, deliveries: Iterable[OpenDelivery], *, recovered: bool) -> None:
-        now = self._now()
+        now, copies = self._now(), False
         for delivery in deliveries:
+            copies = copies or bool(delivery.resend_of)
             lane = self._lanes.lane_of(delivery.id)
             if lane is None:
                 self._lanes.add(replace(delivery, next_at=self._within(delivery.next_at)), now, recovered=recovered)
@@ -134,6 +135,8 @@ class Outbox:
             elif lane != delivery.lane:
                 self._lanes.halt({lane, delivery.lane})
                 self._lanes.part(lane, {delivery.id}, delivery.lane)
+        if copies:
+            self._lanes.by_age()
         self._at_hand.clear()
         self._lanes.thaw(now)
         self._wake.set()
@@ -422,6 +425,8 @@ class Outbox:
             self._lanes.give_back(delivery, self._now())
             return
         if self._policy.review:
+            if delivery.resend:  # its lane waits for a person, as with a refusal
+                self._watch.settled(delivery.resend, refused=True)
             self._settle(delivery, "unknown", attempts, None, down.kind, seconds)
             return
         # A peer may close a quiet connection; that shows itself only at the next send, and says nothing against trying at once.

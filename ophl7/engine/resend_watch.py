@@ -32,6 +32,15 @@ class ResendWatch:
         self._runs[run.id] = _Run(run.stop_after, stopped=False)
         self.news()
 
+    def stop(self, run: Resend) -> None:
+        """By what the disk says of its copies."""
+        if (known := self._runs.get(run.id)) is not None:
+            known.stopped = True
+
+    def over(self, run: Resend) -> None:
+        """It holds nothing back any more: what a person has sent again of it leaves."""
+        self._runs.pop(run.id, None)
+
     def stopped(self, run: int) -> bool:
         """Whether nothing more of it may leave."""
         known = self._runs.get(run)

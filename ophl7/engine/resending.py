@@ -137,7 +137,7 @@ class Resends:
         if order.verb == "continue":
             run = run._replace(state="running", forgiven=tally.refused)
         else:
-            run = run._replace(state="dropped")
+            run = run._replace(state="dropped", made=run.made - self._unmake(uow, run))
         self._save(uow, run)
         self._audit(uow, at, order.actor, f"{order.verb}-resend", run, order.reason)
         return Resending(run, tally)
@@ -160,6 +160,7 @@ class Resends:
 
     async def _go_on(self, uow: UnitOfWork, run: Resend, tally: ResendTally) -> Resend:
         if self._watch.stopped(run.id) or tally.refused - run.forgiven >= run.stop_after:
+            self._watch.stop(run)  # a restart may have left some without an answer
             return self._save(uow, run._replace(state="stopped"))
         if run.place >= run.last:
             return run if tally.waiting else self._save(uow, run._replace(state="done"))
@@ -227,6 +228,14 @@ class Resends:
         if faces:
             await uow.fetch(Keys(identifiers=set(faces.values())))
         return {lane: redirects(run.destination, uow.members_of(lane), uow.state.patients) for lane in faces}
+
+    @staticmethod
+    def _unmake(uow: UnitOfWork, run: Resend) -> int:
+        """Copies of this very batch, which the database does not know yet, are not made; how many they were."""
+        kept = [row for row in uow.rows.deliveries if row.resend != run.id]
+        count = len(uow.rows.deliveries) - len(kept)
+        uow.rows.deliveries = kept
+        return count
 
     def _untouched(self, copy: int) -> bool:
         """Whether not a byte of it has left; its lane stands still then until the batch is over."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from ophl7.testing.peers import Client, ScriptedPeer, accept, refuse, silence
+from ophl7.engine.resending import DecideResend, StartResend
+from ophl7.testing.peers import Client, ScriptedPeer, accept, close, refuse, silence
 from tests.acceptance.messages import FEE, RUTH, adt, control_id_of, dft
 from tests.acceptance.practice import PM_OWNS, Ledger, Opening, Practice, until
 from tests.acceptance.process import served
@@ -143,6 +145,49 @@ async def test_a_run_that_is_dropped_frees_its_lanes_and_dropping_again_changes_
     assert (await ask(practice, "POST", f"/deliveries/{parked['id']}/skip", {"reason": "let go"})).status_code == 200
     await practice.accepted("pm", adt("NEW", "A08", people(1)[0], sender="pm"))
     await practice.until(lambda: practice.deliveries("NEW")[0]["state"] == "accepted")
+
+
+async def test_a_run_that_is_dropped_while_it_makes_copies_sends_none_of_them(opened: Opening) -> None:
+    practice = await registered(opened, 3)
+    assert (await ask(practice, "POST", "/links/emr/pause", {"reason": "first"})).status_code == 200
+    engine, runs = practice.broker.engine, practice.broker._resends._resends
+    order = StartResend("emr", 0.0, 4e9, ("record",), 5, "anna", "the EMR was restored")
+    drop = DecideResend("drop", 1, "anna", "wrong EMR")
+    await asyncio.gather(
+        *(engine.perform(one) for one in (partial(runs.start, order=order), runs.step, partial(runs.decide, order=drop)))
+    )
+    assert (await ask(practice, "POST", "/links/emr/resume", {"reason": "go"})).status_code == 200
+    await practice.accepted("pm", *(adt(f"NEW{number}", "A08", one, sender="pm") for number, one in enumerate(people(3))))
+    await practice.until(lambda: len(practice.rows("SELECT id FROM delivery WHERE state = 'accepted'")) >= 9)
+    assert len(practice.desk["emr"].payloads) == 9
+    assert practice.rows("SELECT state, made FROM resend") == [{"state": "dropped", "made": 0}]
+
+
+async def test_what_was_refused_of_a_run_that_was_dropped_leaves_when_a_person_says_so(opened: Opening) -> None:
+    practice = await registered(opened, 3)
+    practice.desk["emr"].script.append(refuse("AE", 103))
+    assert (await ask(practice, "POST", "/links/emr/resend", EVERYTHING | {"stop_after": 1})).status_code == 200
+    await practice.until(lambda: practice.rows("SELECT state FROM resend") == [{"state": "stopped"}])
+    assert (await ask(practice, "POST", "/resends/1/drop", {"reason": "wrong EMR"})).status_code == 200
+    (parked,) = practice.rows("SELECT id FROM delivery WHERE state = 'parked'")
+    assert (await ask(practice, "POST", f"/deliveries/{parked['id']}/retry", {"reason": "mended"})).status_code == 200
+    await practice.until(
+        lambda: practice.rows("SELECT state FROM delivery WHERE id = ?", parked["id"]) == [{"state": "accepted"}]
+    )
+
+
+async def test_copies_without_an_answer_stop_a_run_as_refusals_do(opened: Opening) -> None:
+    practice = await opened(PM_OWNS, EMR_ON_TIMEOUT="review")
+    for number, one in enumerate(people(6)):
+        await practice.accepted("pm", adt(f"REG{number}", "A28", one, sender="pm"))
+    await practice.until(lambda: len(practice.rows("SELECT id FROM delivery WHERE state = 'accepted'")) == 6)
+    assert (await ask(practice, "POST", "/links/emr/pause", {"reason": "first"})).status_code == 200
+    practice.desk["emr"].script += [close] * 2
+    assert (await ask(practice, "POST", "/links/emr/resend", EVERYTHING | {"stop_after": 2})).status_code == 200
+    await practice.until(lambda: practice.rows("SELECT made FROM resend") == [{"made": 6}])
+    assert (await ask(practice, "POST", "/links/emr/resume", {"reason": "go"})).status_code == 200
+    await practice.until(lambda: practice.rows("SELECT state FROM resend") == [{"state": "stopped"}])
+    await practice.until(lambda: len(practice.rows("SELECT id FROM delivery WHERE last_answer LIKE 'withheld%'")) == 4)
 
 
 async def test_8_what_is_a_duplicate_counts_as_accepted_when_it_is_sent_again(opened: Opening) -> None:

@@ -526,3 +526,11 @@ async def test_what_waits_for_a_connection_lets_an_older_one_of_its_united_lane_
         peer.door.set()
         await link.until(lambda: len(link.marks) == 2)
         assert peer.ids == ["D1", "D2"]
+
+
+async def test_after_a_restart_the_oldest_is_what_waits_longest_not_what_is_sent_again_at_an_old_place() -> None:
+    async with Link() as link:
+        old = OpenDelivery(9, "emr", 1, "record", "D9", "queued", 0, None, 4000.0)
+        copy = OpenDelivery(12, "emr", 2, "record", "D12", "queued", 0, None, 4990.0, resend_of=3, resend=1)
+        link.box.take_up([copy, old])
+        assert link.box.status.oldest_seconds == link.clock.now().timestamp() - 4000.0
