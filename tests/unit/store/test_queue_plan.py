@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -26,7 +27,8 @@ def connection() -> Iterator[sqlite3.Connection]:
 
 
 def plan(connection: sqlite3.Connection, sql: str, values: Sequence[Any] | None = None) -> list[str]:
-    bound = [1] * sql.count("?") if values is None else values
+    places = max(map(int, re.findall(r"\?(\d+)", sql)), default=sql.count("?"))
+    bound = [1] * places if values is None else values
     return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", bound)]
 
 
