@@ -22,7 +22,7 @@ ROUNDS = 10  # cuts of one chain: each starts on what the one before has left
 FIRST_STEPS = range(1, 330, 1 if FULL else 31)
 MOST_OPERATIONS = 2500 if FULL else 700
 
-pytestmark = [pytest.mark.crash, pytest.mark.timeout(3600 if FULL else 180)]
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(7200 if FULL else 600)]
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from tests.durability.vfs import mounted
 FULL = os.environ.get("CRASH_LENGTH") == "full"
 STORMS = 40 if FULL else 6
 
-pytestmark = [pytest.mark.crash, pytest.mark.timeout(3600 if FULL else 180)]
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(7200 if FULL else 600)]
 
 ERRORS: list[tuple[Outcome, Kind]] = [
     ("eio", "write"),
