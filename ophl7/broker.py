@@ -439,7 +439,7 @@ class Broker:
 
     def _watch_log(self, reader: SqliteReader) -> None:
         if isinstance(self.store, SqliteStore):
-            watch = WalWatch(self.settings.database_path, self.store, self.engine, reader.quiet)
+            watch = WalWatch(self.settings.database_path, self.store, self.engine, reader.quiet, self.alarms)
             self._own(watch.run(asyncio.sleep), "watch over the database's log")
             self.metrics.gauge("ophl7_wal_bytes", "Size of the database's write-ahead log.", (), lambda: {(): watch.size})
 

@@ -121,6 +121,12 @@ _ALL: Final = (
         _MINUTE,
     ),
     Kind(
+        "log_grows",
+        "the database's log cannot be moved into the database and grows; what is in it is safe, and messages are taken",
+        "look at the disk, and at who reads in the database (a backup, a shell); ophl7 tries again every second",
+        _MINUTE,
+    ),
+    Kind(
         "listener_closed",
         "the port for the {about} is closed, because a handler or rule failed for one patient after another",
         "mend or switch off the part that fails, then restart ophl7",

@@ -67,10 +67,10 @@ async def child(folder: Path, urls: Mapping[Side, str]) -> AsyncIterator[Child]:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "ophl7",
+            "ophl7.selftest.leash",
             "serve",
             env=environment(os.environ, folder / "ophl7.db", urls),
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.PIPE,  # the leash: the system closes it with us, whatever ends us
             stdout=out,
             stderr=out,
             start_new_session=True,  # Ctrl-C is ours to answer

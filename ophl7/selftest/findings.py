@@ -68,7 +68,7 @@ def examine(database: Path, workers: list[Sender], received: Mapping[Side, Seque
 
 def _journal(database: Path, sent: dict[str, Sent], found: Findings) -> None:
     """Each acknowledged message is there once, accepted, with its very bytes; a copy of it got the first one's answer."""
-    journal = rows(database, "SELECT id, control_id, state, raw, answer, repeats FROM journal ORDER BY id")
+    journal = rows(database, "SELECT id, control_id, state, decision_row, raw, answer, repeats FROM journal ORDER BY id")
     first = {row["control_id"]: row for row in journal if row["state"] != "duplicate"}
     judged = Counter(row["control_id"] for row in journal if row["state"] != "duplicate")
     for control_id, one in sent.items():
@@ -76,7 +76,7 @@ def _journal(database: Path, sent: dict[str, Sent], found: Findings) -> None:
         if row is None:
             found.lost.append(f"{control_id} was acknowledged and is not stored")
         elif row["state"] != "accepted":
-            found.lost.append(f"{control_id} was acknowledged and is {row['state']}")
+            found.lost.append(f"{control_id} was acknowledged and is {row['state']} by {row['decision_row']}")
         elif row["raw"] != one.payload:
             found.altered.append(f"{control_id} is stored with other bytes")
         if judged[control_id] > 1:

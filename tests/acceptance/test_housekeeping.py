@@ -173,7 +173,7 @@ async def test_the_log_stays_bounded_while_reports_run_without_a_pause(opened: O
     store, database = practice.broker.store, practice.database
     assert isinstance(store, SqliteStore)
     reader = SqliteReader(database)
-    watch = WalWatch(database, store, practice.broker.engine, reader.quiet, most=2 * MIB)
+    watch = WalWatch(database, store, practice.broker.engine, reader.quiet, practice.broker.alarms, most=2 * MIB)
     sizes: list[int] = []
     stopped = False
 

@@ -12,6 +12,7 @@ import ctypes as c
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from traceback import format_exception
 from typing import Any
 
 import pytest
@@ -239,5 +240,5 @@ def mounted(disk: Disk) -> Iterator[Mounted]:
         yield vfs
     finally:
         vfs.unmount()
-    assert vfs.failures == [], [repr(one) for one in vfs.failures]
+    assert vfs.failures == [], "".join(line for one in vfs.failures[:3] for line in format_exception(one))
     assert vfs._files == {}, "a connection was left open"
