@@ -16,7 +16,6 @@ from ophl7.selftest.findings import Findings, examine, unsettled
 from ophl7.selftest.load import Sender, Side, register, senders
 from ophl7.testing.peers import ScriptedPeer
 from tests.acceptance.practice import PM_OWNS, environment, until
-from tests.durability.chores import Chores
 
 LIMIT_SECONDS = 240.0  # never reached where nothing is stuck, also on a machine busy with other work
 
@@ -41,7 +40,6 @@ class Bench:
     pm: ScriptedPeer
     emr: ScriptedPeer
     workers: list[Sender] = field(default_factory=lambda: senders(2, 2))
-    chores: Chores = field(default_factory=Chores)
 
     @property
     def received(self) -> dict[Side, list[bytes]]:

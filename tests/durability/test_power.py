@@ -44,14 +44,13 @@ async def until_the_power_goes(desks: Bench, disk: Disk, trouble: Trouble) -> No
     with mounted(disk):
         disk.expect(trouble)
         try:
-            async with running(disk.folder / "ophl7.db", desks.pm, desks.emr) as (broker, listening):
+            async with running(disk.folder / "ophl7.db", desks.pm, desks.emr) as (_, listening):
                 try:
                     await desks.register(listening)
                 except (EOFError, OSError):
                     assert not disk.on
                 else:
-                    async with desks.chores.beside(broker):
-                        await desks.load(listening, 5000, over)
+                    await desks.load(listening, 5000, over)
         except Ophl7Error:
             assert not disk.on
     disk.cut()
@@ -59,9 +58,8 @@ async def until_the_power_goes(desks: Bench, disk: Disk, trouble: Trouble) -> No
 
 async def check(desks: Bench, database: Path) -> int:
     """A broker starts on what is left, everybody goes on, and the books are right. How many were acknowledged."""
-    async with running(database, desks.pm, desks.emr) as (broker, listening):
+    async with running(database, desks.pm, desks.emr) as (_, listening):
         await desks.register(listening)
-        await desks.chores.switch(broker, "resume")
         found = await desks.finish(database, listening)
     assert found.broken == []
     assert desks.refused == []
@@ -98,7 +96,6 @@ async def chain_of_cuts(home: Path, chance: random.Random) -> int:
             disk.survive(folder)
             if desks.acknowledged:  # before anybody goes on: it is all there already
                 assert examine_at_rest(desks, folder / "ophl7.db") == []
-                assert await desks.chores.missing(folder / "ophl7.db") == []
         return await check(desks, folder / "ophl7.db")
 
 

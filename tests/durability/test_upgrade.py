@@ -80,7 +80,7 @@ async def test_a_power_cut_at_any_step_of_an_upgrade_leaves_the_old_database_or_
         assert told(left / "ophl7.db") == after
         sound(left / "ophl7.db")
     assert found == {level, LEVELS[-1]}
-    await goes_on(left / "ophl7.db")
+    await goes_on(tmp_path / f"left-{steps}" / "ophl7.db")
 
 
 async def goes_on(database: Path) -> None:
