@@ -141,7 +141,7 @@ class Outbox:
             if self._link.marked(mark):
                 self._linked.set()
         elif isinstance(mark, PauseMark):
-            if mark.destination == self.destination:
+            if mark.destination == self.destination and mark.way == "pause":
                 self._pause(mark.reason or None)
         elif mark.state == "sending":
             if (announced := self._announced.get(mark.id)) is not None:

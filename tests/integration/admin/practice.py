@@ -342,7 +342,7 @@ class Desk:
             raise self.dispatched
         return self.dispatched
 
-    async def switch(self, act: LinkAct) -> float:
+    async def switch(self, act: LinkAct) -> float | NotDispatched:
         self.dispatches.append(act)
         if isinstance(self.dispatched, Exception):
             raise self.dispatched
