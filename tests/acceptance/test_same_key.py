@@ -1,4 +1,4 @@
-"""Every verb of the queue: killed when it is done and nobody was told, and asked for again under the same key, it is done once."""
+"""Every verb of the queue: killed when it is done and nobody was told, then asked for again under its key, it is done once."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ async def test_a_verb_whose_answer_a_kill_has_swallowed_is_done_once_under_its_k
     ledger = Ledger(database)
     passage = "2" if case.first else "1"
     doomed = (sys.executable, "-m", "tests.crash.doomed", "what a person asked for is done", passage)
-    more = {"API_TOKEN": TOKEN} | ({"EMR_ON_TIMEOUT": "review"} if verb == "arrived" else {})
+    how = "review" if verb == "arrived" else "resend"
     async with AsyncExitStack() as stack:
         pm, emr = await stack.enter_async_context(ScriptedPeer()), await stack.enter_async_context(ScriptedPeer(*case.script))
-        async with served(database, PM_OWNS, pm.url, emr.url, command=doomed, **more) as broker:
+        async with served(database, PM_OWNS, pm.url, emr.url, command=doomed, API_TOKEN=TOKEN, EMR_ON_TIMEOUT=how) as broker:
             async with Client(*broker.addresses["pm"]) as line:
                 assert read_reply(await line.send(adt("REG", "A28", RUTH, sender="pm"))).code == "AA"
             await until(lambda: ledger.deliveries("REG")[0]["state"] == case.state)
@@ -80,7 +80,7 @@ async def test_a_verb_whose_answer_a_kill_has_swallowed_is_done_once_under_its_k
             with pytest.raises(httpx.TransportError):
                 await ask(broker, case.path, "K1")
             assert await broker.stopped() == -9
-        async with served(database, PM_OWNS, pm.url, emr.url, **more) as broker:
+        async with served(database, PM_OWNS, pm.url, emr.url, API_TOKEN=TOKEN, EMR_ON_TIMEOUT=how) as broker:
             for _ in range(2):
                 answer = await ask(broker, case.path, "K1")
                 assert answer.status_code == 200, answer.text
