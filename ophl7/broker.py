@@ -26,6 +26,7 @@ from ophl7.descriptors import fit_connections
 from ophl7.disk import DiskWatch, free_bytes
 from ophl7.domain.office_hours import OfficeHours
 from ophl7.domain.patient import Side
+from ophl7.draining import Drains
 from ophl7.engine.code_entries import CodeEntries
 from ophl7.engine.custody import Custody
 from ophl7.engine.deciding import Decider, Decision
@@ -34,7 +35,7 @@ from ophl7.engine.explaining import Explainer
 from ophl7.engine.ids import Ids
 from ophl7.engine.intake import Engine
 from ophl7.engine.judging import Judge
-from ophl7.engine.link import LinkPolicy
+from ophl7.engine.link import LinkPolicy, LinkStatus
 from ophl7.engine.outbox import Outbox
 from ophl7.engine.outlets import Outlets
 from ophl7.engine.people import People
@@ -135,6 +136,9 @@ class Broker:
         self._tripwire = Tripwire()
         self._cut_off: dict[Side, str] = {}  # peer -> the part that fails
         self._closing: set[asyncio.Task[None]] = set()
+        self._drains = Drains(
+            self.listeners, settings.shutdown_grace, log, lambda side: self._draining or side in self._cut_off
+        )
         self.token = ""
         self._resend_watch = ResendWatch()
         self._resends: ResendOrders
@@ -188,17 +192,16 @@ class Broker:
         self._people = People(custody, self.policy, self.clock.now)
         self._codes = CodeEntries(custody, self.policy, self.clock.now)
         self._unmerging = Unmerging(custody, self.policy, self.clock.now, outlets.freeze)
-        self._dispatch = Dispatch(outlets.stop, self.clock.now, outlets.paused)
+        self._dispatch = Dispatch(outlets.stop, self.clock.now, outlets.paused, self._drains.why)
         self._replays = Replays(decider, self.policy, self.clock.now)
         teller = EngineTeller(self.log, self.metrics.counters, self.alarms, self._watch_failures)
         self.engine = Engine(self.store, decider, self.policy, self.clock, Ids(counters), outlets, teller)
         self._resends = self._runs_of(outlets)
+        outlets.on_drain = self._drains.heard
         self.engine.bind(on_connected=self._peer_seen, on_away=self._close_connections, on_back=self._take_up)
         self._keeper = AlarmKeeper(self.engine, self.alarms, self.clock, self.log)
         hours = hours_of(settings)
-        self._feeds = Feeds(
-            self.alarms, self.clock, hours, limits_of(settings), lambda side: self.outboxes[side].status, self._put_off.since
-        )
+        self._feeds = self._feeds_of(hours)
         self._feeds.heard.update(kept.heard)
         for side in SIDES:
             self.outboxes[side] = self._outbox(side)
@@ -227,8 +230,15 @@ class Broker:
         resends = Resends(self.policy, outlets.freeze, outlets.stop, self._resend_watch, self.clock.now)
         return ResendOrders(self.engine, resends, self._resend_watch, self.log, self.alarms)
 
+    def _feeds_of(self, hours: OfficeHours) -> Feeds:
+        def status(side: Side) -> LinkStatus:
+            return self.outboxes[side].status
+
+        return Feeds(self.alarms, self.clock, hours, limits_of(self.settings), status, self._put_off.since, self._drains.why)
+
     async def _begin_sending(self) -> None:
         """What waits leaves; but of a run that was stopped nothing does."""
+        self._drains.reasons.update(await self.store.drained())
         await self._resends.look()
         self._own(self._resends.run(), "what is sent again")
         for side in SIDES:
@@ -273,8 +283,10 @@ class Broker:
             self.tls[side].listener,
         )
         self._stack.push_async_callback(listener.stop)
-        await listener.start()
+        if self._drains.why(side) is None:
+            await listener.start()
         self.listeners[side] = listener
+        self._own(self._drains.run(side), f"draining of the {side.upper()}")
 
     async def _open_web(self, hours: OfficeHours) -> None:
         """Health, metrics, API and status page."""
@@ -416,7 +428,8 @@ class Broker:
         if self._cut_off:
             cut = ", ".join(f"{side.upper()} ({failed})" for side, failed in self._cut_off.items())
             return f"closed because a handler fails on one patient after another: {cut}; mend it, then restart ophl7"
-        gone = [side.upper() for side in SIDES if side not in self.listeners or not self.listeners[side].accepting]
+        wanted = [side for side in SIDES if self._drains.why(side) is None]
+        gone = [side.upper() for side in wanted if side not in self.listeners or not self.listeners[side].accepting]
         if not gone:
             return None
         return f"nothing listens for the {' and the '.join(gone)}; if that lasts longer than a start or a stop, restart ophl7"
@@ -453,7 +466,7 @@ class Broker:
         for reason, words in _CLOSED.items():
             self.health.add(reason, partial(self._closed_for, reason, words))
         self.health.add("listeners", self._listener_trouble)
-        self.health.add("draining", lambda: "the broker is stopping" if self._draining else None)
+        self.health.add("draining", lambda: "the broker is stopping" if self._draining else self._drains.trouble())
         lag = LoopLag(self.clock.monotonic)
         self._own(lag.run(), "loop lag")
         self.metrics.gauge(
@@ -479,7 +492,7 @@ class Broker:
 
     def links(self) -> list[dict[str, Any]]:
         """Both links, as the API and the console show them."""
-        return describe_links(self.settings, self.listeners, self.outboxes)
+        return describe_links(self.settings, self.listeners, self.outboxes, self._drains.reasons)
 
     # -- stop ---------------------------------------------------------------------------------------------------------
 
@@ -488,7 +501,7 @@ class Broker:
 
         `cut`: the time was up; whoever got no answer sends again, and what got no answer is sent again at the next start.
         """
-        self._draining = True
+        self._draining = True  # nothing that a person resumes is opened any more
         deadline = self.clock.monotonic() + grace
         self.log.info("draining", grace_s=grace, waiting=self.engine.waiting)
         answered = await asyncio.gather(*(one.drain(grace) for one in self.listeners.values()))

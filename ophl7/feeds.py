@@ -17,7 +17,7 @@ OPENING_SECONDS: Final = 30 * 60.0
 PUT_OFF_SECONDS: Final = 3600.0
 """How long a peer may put one message off (206) before somebody is told (decisions 8)."""
 
-# A person who pauses a link knows that it is paused; after this he may have forgotten.
+# A person who pauses or drains a link knows that; after this he may have forgotten.
 FORGOTTEN_SECONDS: Final = 3600.0
 
 # How the outbox begins its reason when it pauses a link by itself.
@@ -43,14 +43,19 @@ class Feeds:
         limits: Limits,
         status: Callable[[Side], LinkStatus],
         put_off_since: Callable[[Side], float | None],
+        drained: Callable[[Side], str | None] = lambda _side: None,
     ) -> None:
-        """status: of the link to a peer. put_off_since: when the delivery that a peer has put off longest was first put off."""
+        """drained: why nothing is taken from a peer. status: of the link to a peer.
+
+        put_off_since: when the delivery that a peer has put off longest was first put off.
+        """
         self._alarms = alarms
         self._clock = clock
         self._hours = hours
         self._limits = limits
         self._status = status
         self._put_off_since = put_off_since
+        self._drained = drained
         self.heard: dict[Side, float] = {}  # when each peer last sent anything; none of one that never did
         self._since: dict[tuple[Side, str], float] = {}  # link and state -> when a look found it so first
 
@@ -60,12 +65,15 @@ class Feeds:
         for side in self._limits.silence:
             self._judge("silent", side, rings=self._silent(side, now))
             status = self._status(side)
-            down, paused = (self._lasting(side, state, status, now) for state in ("down", "paused"))
+            down, paused = (self._lasting(side, state, status.state == state, now) for state in ("down", "paused"))
             by_itself = (status.paused_because or "").startswith(_BY_ITSELF)
             late = self._hours.back(now, self._limits.age)
             self._judge("link_down", side, rings=down is not None and down < late, stays=down is not None)
             long_paused = paused is not None and (by_itself or paused < self._hours.back(now, FORGOTTEN_SECONDS))
             self._judge("link_paused", side, rings=long_paused, stays=paused is not None)
+            drained = self._lasting(side, "drained", self._drained(side) is not None, now)
+            forgotten = drained is not None and drained < self._hours.back(now, FORGOTTEN_SECONDS)
+            self._judge("link_drained", side, rings=forgotten, stays=drained is not None)
             # What is parked has an alarm of its own, and is the oldest that waits; without a URL everything waits on purpose.
             old = status.oldest_seconds is not None and now - status.oldest_seconds < late
             self._judge("queue_age", side, rings=status.state == "up" and not status.parked and old)
@@ -89,8 +97,8 @@ class Feeds:
     def _ringing(self) -> set[tuple[str, str]]:
         return {(row.kind, row.about) for row in self._alarms.open()}
 
-    def _lasting(self, side: Side, state: str, status: LinkStatus, now: float) -> float | None:
-        if status.state != state:
+    def _lasting(self, side: Side, state: str, so: bool, now: float) -> float | None:
+        if not so:
             self._since.pop((side, state), None)
             return None
         return self._since.setdefault((side, state), now)

@@ -16,9 +16,9 @@ SIDES: tuple[Side, Side] = ("pm", "emr")
 
 
 def describe_links(
-    settings: Settings, listeners: Mapping[Side, Listener], outboxes: Mapping[Side, Outbox]
+    settings: Settings, listeners: Mapping[Side, Listener], outboxes: Mapping[Side, Outbox], drained: Mapping[Side, str]
 ) -> list[dict[str, Any]]:
-    """One object a peer, with the fields of contract 6 (`GET /links`)."""
+    """One object a peer, with the fields of contract 6 (`GET /links`). drained: peers from which nothing is taken, with why."""
     found: list[dict[str, Any]] = []
     for side in SIDES:
         listener, status, url = listeners.get(side), outboxes[side].status, settings.peer(side).url
@@ -29,6 +29,8 @@ def describe_links(
                     "address": ":".join(map(str, listener.address)) if listener is not None else None,
                     "connections": listener.connections if listener is not None else 0,
                     "tls": settings.peer(side).tls_cert is not None,
+                    "state": _door(listener, status, drained=side in drained),
+                    "drained_because": drained.get(side),
                 },
                 "profile": {
                     "name": settings.peer(side).profile.name,
@@ -48,6 +50,14 @@ def describe_links(
             }
         )
     return found
+
+
+def _door(listener: Listener | None, status: LinkStatus, *, drained: bool) -> str:
+    """drained: nothing more comes, every answer was given, and what waited for that peer has left but for what is stopped."""
+    if not drained:
+        return "open" if listener is not None and listener.accepting else "closed"
+    busy = listener is not None and (listener.accepting or listener.connections)
+    return "draining" if busy or status.queued else "drained"
 
 
 def add_link_gauges(metrics: Metrics, listeners: Mapping[Side, Listener], outboxes: Mapping[Side, Outbox]) -> None:

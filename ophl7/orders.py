@@ -111,8 +111,8 @@ class Orders:
             self._log.info("delivery_decided", delivery_id=act.delivery, kind=act.verb, outcome=done.state)
         return done
 
-    async def switch(self, act: LinkAct) -> float:
-        """Pauses or resumes a link; durable when it returns. When, in seconds since the epoch. Raises as `act`."""
+    async def switch(self, act: LinkAct) -> float | NotDispatched:
+        """Pauses, drains or resumes a link; durable when it returns. When, in seconds since the epoch. Raises as `act`."""
         async with asyncio.timeout(_ACT_SECONDS):
             return await self._engine.perform(partial(self._dispatch.switch, act=act))
 

@@ -49,7 +49,7 @@ class ResendOrders:
             done = await self._engine.perform(partial(self._resends.decide, order=order))
         if isinstance(done, Resending):
             self._log.info("resend_decided", destination=done.run.destination, resend_id=done.run.id, kind=order.verb)
-            if done.run.state == "running":
+            if done.run.state == "running" and done.made_now:  # again is no leave for more refusals
                 self._watch.go_on(done.run)
             else:
                 self._watch.over(done.run)

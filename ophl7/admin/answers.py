@@ -269,7 +269,13 @@ DELIVERY: Mapping[str, Any] = {
 LINK: Mapping[str, Any] = {
     "peer": PEER,
     "profile": record(name=TEXT, product=MAYBE, source=MAYBE, verified={"type": "boolean"}),
-    "listener": record(address=MAYBE, connections=NUMBER, tls={"type": "boolean"}),
+    "listener": record(
+        address=MAYBE,
+        connections=NUMBER,
+        tls={"type": "boolean"},
+        state=one_of("open", "draining", "drained", "closed"),
+        drained_because=MAYBE,
+    ),
     "destination": record(
         url=MAYBE,
         state=TEXT,

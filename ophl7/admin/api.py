@@ -241,7 +241,8 @@ CALLS: tuple[Call, ...] = (
     _on_delivery("close", "Closes a delivery that was refused for good; what waits behind it goes on"),
     _on_delivery("arrived", "Says that a delivery without an answer has arrived, as was seen there"),
     _on_link("pause", "Sends nothing to this peer until it is resumed, also after a restart"),
-    _on_link("resume", "Sends to this peer again"),
+    _on_link("drain", "Takes nothing from this peer until it is resumed, also after a restart; what waits for it still leaves"),
+    _on_link("resume", "Sends to this peer and takes from it again"),
     Deed(
         "/links/{peer}/resend",
         resends.resend,

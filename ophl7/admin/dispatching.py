@@ -41,14 +41,16 @@ async def decide(face: Face, asked: Asked, body: Mapping[str, Any], *, verb: Del
 
 
 async def switch(face: Face, asked: Asked, body: Mapping[str, Any], *, verb: LinkVerb) -> Document:
-    """`POST /links/{peer}/VERB`; again is no fault. Raises Problem 404, 500, 503."""
+    """`POST /links/{peer}/VERB`; again is no fault. Raises Problem 404, 409 for a used key, 500, 503."""
     peer = str(asked.request.path_params["peer"])
     if peer not in PEERS:
         raise not_found("the links are those to pm and emr")
     try:
-        at = await face.switch(LinkAct(verb, cast("Side", peer), asked.actor, reason_in(body)))
+        at = await face.switch(LinkAct(verb, cast("Side", peer), asked.actor, reason_in(body), asked.key))
     except (StoreRefused, TimeoutError) as failed:
         _undone(failed)
+    if isinstance(at, NotDispatched):
+        raise Problem(409, at.reason)
     link = next(link for link in face.links() if link["peer"] == peer)
     return {**link, "decided_at": iso(at, face.zone), "decided_by": asked.actor}
 

@@ -244,7 +244,7 @@ class Face:
     audit: Callable[[str, str, str, str], Awaitable[None]]
     act: Callable[[Act], Awaitable[Done | NotDone]]
     dispatch: Callable[[DeliveryAct], Awaitable[Dispatched | NotDispatched]]
-    switch: Callable[[LinkAct], Awaitable[float]]
+    switch: Callable[[LinkAct], Awaitable[float | NotDispatched]]
     replay: Callable[[Replaying], Awaitable[Replayed | NotDone]]
     explain: Callable[[Side, bytes], Awaitable[list[Explained]]]
     enter_code: Callable[[Entry], Awaitable[Entered | NotDone]]

@@ -84,12 +84,14 @@ async def decide(face: Face, asked: Asked, body: Mapping[str, Any], *, verb: Res
     number = path_number(asked.request)
     if number is None:
         raise not_found("no run has this number")
-    order = DecideResend(verb, number, asked.actor, reason_in(body))
+    order = DecideResend(verb, number, asked.actor, reason_in(body), asked.key)
     done = await _done(face.resends.decide(order))
     if isinstance(done, NotResent):
         rows = await face.resends.reads.runs(number=number, limit=1)
-        if rows and rows[0][0].state == "dropped" and verb == "drop":
+        if rows and (done.again or (rows[0][0].state == "dropped" and verb == "drop" and done.unknown)):
             return run_item(face, *rows[0])
+        if rows and not done.unknown:
+            raise Problem(409, done.reason, run=run_item(face, *rows[0]))
         if rows:
             raise Problem(409, f"this run is {rows[0][0].state}: there is nothing to {verb}", run=run_item(face, *rows[0]))
         raise not_found("no run has this number")

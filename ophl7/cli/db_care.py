@@ -90,6 +90,7 @@ def _preview(database: Path, ages: Any, *, as_json: bool) -> int:  # noqa: ANN40
 _WHY = {
     "held": "held",
     "undelivered": "not delivered yet, or nobody knows whether",
+    "resend": "a run that sends everything again comes to them yet",
     "taken_back": "a copy that waits takes their charges back",
     "charge": "a charge of theirs is not settled",
     "replay": "judged again, and that is not settled",

@@ -118,8 +118,17 @@ def pause(api: Api, peer: str, reason: str, as_json: bool) -> None:
 @_PEER
 @_with_reason
 @asks_the_broker
+def drain(api: Api, peer: str, reason: str, as_json: bool) -> None:
+    """Take nothing from this peer until it is resumed, also after a restart; what waits for it still leaves."""
+    _switch(api, "drain", peer, reason, as_json=as_json)
+
+
+@command.command()
+@_PEER
+@_with_reason
+@asks_the_broker
 def resume(api: Api, peer: str, reason: str, as_json: bool) -> None:
-    """Send to this peer again."""
+    """Send to this peer and take from it again."""
     _switch(api, "resume", peer, reason, as_json=as_json)
 
 
@@ -226,4 +235,6 @@ def _switch(api: Api, verb: str, peer: str, reason: str, *, as_json: bool) -> No
         print_json(done)
         return
     there = done["destination"]
+    if verb == "drain":
+        click.echo(f"Nothing more is taken from the {peer.upper()}: it is {done['listener']['state']}; see ophl7 queue resume.")
     click.echo(f"The link to the {peer.upper()} is {there['state']}; {there['queued']} waiting, {there['parked']} stopped.")

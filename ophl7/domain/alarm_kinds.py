@@ -42,6 +42,11 @@ _ALL: Final = (
         "read why on the status page, mend that, then resume the link: ophl7 queue resume",
     ),
     Kind(
+        "link_drained",
+        "nothing is taken from the {about}, and its messages wait there: a person has drained the link, over an hour ago",
+        "if that is done for which it was drained, resume the link: ophl7 queue resume",
+    ),
+    Kind(
         "queue_age",
         "messages for the {about} have waited too long, although it can be reached",
         "look what the {about} answers: ophl7 queue list",

@@ -21,7 +21,14 @@ from ophl7.engine.unit_of_work import UnitOfWork
 # refused for good. arrived: the peer has it, as a person has seen there.
 DeliveryVerb = Literal["retry", "renew", "skip", "close", "arrived"]
 
-LinkVerb = Literal["pause", "resume"]
+# drain: nothing is taken from the peer any more; what waits for it leaves. resume: both ways again.
+LinkVerb = Literal["pause", "resume", "drain"]
+
+
+Way = Literal["pause", "drain"]
+WAYS: tuple[Way, ...] = ("pause", "drain")
+
+USED = "this Idempotency-Key was used for something else"
 
 
 # The lane stands still from now on; the delivery, and whether it is being sent. None: it does not wait anywhere.
@@ -55,12 +62,16 @@ class DeliveryAct:
 
 @dataclass(frozen=True, slots=True)
 class LinkAct:
-    """Nothing is sent to this destination until it is resumed; what is being sent gets its answer."""
+    """Nothing is sent to this destination, or taken from it, until it is resumed; what is under way gets its answer.
+
+    key: the caller's Idempotency-Key, "" for none.
+    """
 
     verb: LinkVerb
     destination: Side
     actor: str
     reason: str
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,22 +98,27 @@ class NotDispatched:
 class Dispatch:
     """Carries out what people decide about deliveries and links."""
 
-    def __init__(self, stop: Stop, now: Callable[[], datetime], paused: Callable[[Side], str | None] | None = None) -> None:
-        """paused: why nothing is sent to a destination, None when it is; where nobody says it, every switch is one."""
+    def __init__(
+        self,
+        stop: Stop,
+        now: Callable[[], datetime],
+        paused: Callable[[Side], str | None] = lambda _side: None,
+        drained: Callable[[Side], str | None] = lambda _side: None,
+    ) -> None:
+        """paused, drained: why nothing is sent to a peer, or taken from it; None when it is."""
         self._stop = stop
         self._now = now
         self._paused = paused
+        self._drained = drained
 
     async def carry_out(self, uow: UnitOfWork, act: DeliveryAct) -> Dispatched | NotDispatched:
         """Does it, or changes nothing. What was done before under the same key is told, not done again."""
         what = f"{act.verb} delivery {act.delivery}"
-        if act.key:
-            await uow.fetch(Keys(deeds={act.key}))
-            before = uow.state.deeds.get(act.key)
-            if before is not None and before.what == what:
-                return Dispatched(before.at, _state(act.verb), before.control_id, again=True)
-            if before is not None:
-                return NotDispatched(settled=False, reason="this Idempotency-Key was used for something else")
+        before = await done_before(uow, act.key)
+        if before is not None and before.what != what:
+            return NotDispatched(settled=False, reason=USED)
+        if before is not None:
+            return Dispatched(before.at, _state(act.verb), before.control_id, again=True)
         found = self._stop(act.delivery, let_go=act.verb == "skip")
         if found is None:
             return NotDispatched(settled=True, reason="this delivery does not wait any more")
@@ -113,22 +129,35 @@ class Dispatch:
         at = self._now().timestamp()
         control_id = await self._renew(uow, delivery) if act.verb == "renew" else self._mark(uow, act.verb, delivery, at)
         uow.rows.audit.append(AuditRow(at, act.actor, f"{act.verb}-delivery", f"delivery {act.delivery}", act.reason))
-        if act.key:
-            deed = Deed(act.key, what, at, _state(act.verb), control_id)
-            uow.put(uow.state.deeds, act.key, deed)
-            uow.rows.deeds.append(deed)
+        keep_deed(uow, Deed(act.key, what, at, _state(act.verb), control_id))
         return Dispatched(at, _state(act.verb), control_id)
 
-    async def switch(self, uow: UnitOfWork, act: LinkAct) -> float:
-        """Pauses or resumes a link; one that is so already stays as it is, and as it was audited. Seconds since the epoch."""
-        at = self._now().timestamp()
-        if self._paused is not None:
-            so = [bool(mark.reason) for mark in uow.rows.pauses if mark.destination == act.destination]
-            if (so[-1] if so else self._paused(act.destination) is not None) == (act.verb == "pause"):
-                return at
-        uow.rows.pauses.append(PauseMark(act.destination, act.reason if act.verb == "pause" else ""))
-        uow.rows.audit.append(AuditRow(at, act.actor, f"{act.verb}-link", f"link to the {act.destination.upper()}", act.reason))
+    async def switch(self, uow: UnitOfWork, act: LinkAct) -> float | NotDispatched:
+        """Pauses, drains or resumes a link; one that is so already stays as it is, and as it was audited.
+
+        When, in seconds since the epoch. What was done before under the same key is told, not done again.
+        """
+        what, at = f"{act.verb} link {act.destination}", self._now().timestamp()
+        before = await done_before(uow, act.key)
+        if before is not None:
+            return before.at if before.what == what else NotDispatched(settled=False, reason=USED)
+        closed = {way for way in WAYS if self._closed(uow, act.destination, way)}
+        if act.verb == "resume":
+            marks = [PauseMark(act.destination, "", way) for way in WAYS if way in closed]
+        else:
+            marks = [PauseMark(act.destination, act.reason, act.verb)] if act.verb not in closed else []
+        if marks:
+            target = f"link to the {act.destination.upper()}"
+            uow.rows.pauses += marks
+            uow.rows.audit.append(AuditRow(at, act.actor, f"{act.verb}-link", target, act.reason))
+        keep_deed(uow, Deed(act.key, what, at, act.verb, ""))
         return at
+
+    def _closed(self, uow: UnitOfWork, side: Side, way: Way) -> bool:
+        """As it is on disk, and as this batch has it."""
+        so = [bool(mark.reason) for mark in uow.rows.pauses if mark.destination == side and mark.way == way]
+        known = self._paused(side) if way == "pause" else self._drained(side)
+        return so[-1] if so else known is not None
 
     @staticmethod
     def _mark(uow: UnitOfWork, verb: DeliveryVerb, delivery: OpenDelivery, at: float) -> str:
@@ -143,6 +172,21 @@ class Dispatch:
         control_id = uow.ids.control_id("D", uow.ids.next("delivery"))
         uow.rows.rendered.append(Rendering(delivery.id, source.body, control_id))
         return control_id
+
+
+async def done_before(uow: UnitOfWork, key: str) -> Deed | None:
+    """What was done under a caller's Idempotency-Key; None for a new one, or none."""
+    if not key:
+        return None
+    await uow.fetch(Keys(deeds={key}))
+    return uow.state.deeds.get(key)
+
+
+def keep_deed(uow: UnitOfWork, deed: Deed) -> None:
+    """In the commit of what was done; without a key there is nothing to keep."""
+    if deed.key:
+        uow.put(uow.state.deeds, deed.key, deed)
+        uow.rows.deeds.append(deed)
 
 
 def _state(verb: DeliveryVerb) -> DeliveryState:

@@ -8,6 +8,8 @@ from typing import Literal, Protocol
 from ophl7.domain.patient import Side
 from ophl7.engine.storage import DeliveryState
 
+LinkWord = Literal["unset", "up", "down", "paused"]
+
 
 class OutboxObserver(Protocol):
     """Told what happens on a link, for logs and metrics."""
@@ -48,7 +50,7 @@ class LinkStatus:
     paused_because: why nothing is sent, None while it is sent to.
     """
 
-    state: Literal["unset", "up", "down", "paused"]
+    state: LinkWord
     queued: int
     parked: int
     oldest_seconds: float | None

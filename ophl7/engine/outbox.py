@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from time import perf_counter
-from typing import Literal
 
 from ophl7.domain.patient import Side
 from ophl7.engine.at_hand import AtHand
@@ -18,6 +17,7 @@ from ophl7.engine.audience import Mark
 from ophl7.engine.backoff import JITTER, delay
 from ophl7.engine.lanes import STOPPED, Lanes
 from ophl7.engine.link import LinkPolicy, LinkStatus, OutboxObserver
+from ophl7.engine.link_state import LinkState
 from ophl7.engine.ports import Answer, Clock, Sender
 from ophl7.engine.resend_rows import WITHHELD
 from ophl7.engine.resend_watch import ResendWatch
@@ -37,17 +37,8 @@ from ophl7.engine.storage import (
 from ophl7.errors import LinkDown, PeerFault, StoreAway, StoreRefused
 from ophl7.hl7v2.rewrite import with_control_id
 
-# A peer that cannot be reached is tried at least this often (decisions 8).
-_LONGEST_REFUSED = 30.0
-
 # What went wrong with an exchange, as a mark's answer: the peer's being seen alive ends the delay that followed.
 _LINK_TROUBLE = frozenset({"timeout", "closed", "garbage", "foreign"})
-
-# So many refusals in a row that name type, event, processing id or version (200 to 203): nothing of ours fits (decisions 8).
-MOST_MISFITS = 3
-
-# The connection could not be made: nothing was tried, so no delivery counts a try for it.
-_UNREACHED = frozenset({"refused", "unreachable", "tls"})
 
 
 class Outbox:
@@ -76,25 +67,17 @@ class Outbox:
         self._epoch = clock.now().timestamp() - clock.monotonic()
         self._observer = observer
         self._chance = chance
+        self._link = LinkState(destination, policy, mark, observer, chance)
         self._lanes = Lanes()
         self._tried: dict[int, tuple[OpenDelivery, DeliveryMark]] = {}
         self._at_hand = AtHand()
         self._wake = asyncio.Event()
-        self._down_until = 0.0
-        self._failures = 0
         self._parked = 0
-        self._last_error: str | None = None
-        self._down_because = ""
         self._stopping = False
         self._in_flight = 0
-        self._reachable = True  # the disk says that something may be on its way
-        self._last_link: LinkMark | None = None
-        self._linked = asyncio.Event()  # it is on disk
-        self._sending = 0
+        self._linked = asyncio.Event()  # the last that was said of the link is on disk
         self._unsent: set[int] = set()  # given out, but not a byte of it has left
         self._announced: dict[int, asyncio.Event] = {}  # set when the disk knows that it is being sent (ON_TIMEOUT=review)
-        self._paused: str | None = None  # why nothing is sent
-        self._misfits = 0  # refusals in a row that speak for a fault of configuration
 
     # -- what is to be sent -------------------------------------------------------------------------------------------
 
@@ -104,7 +87,7 @@ class Outbox:
         reachable: whether the process before may have had something on its way when it ended; if so, the heads of the lanes
         count as tried. paused: why nothing is sent here, None when it is.
         """
-        self._reachable = reachable
+        self._link.reachable = reachable
         self._pause(paused)
         waiting, unknown = list(deliveries), set[int]()
         if self._policy.review and reachable:  # nobody knows whether these arrived
@@ -115,7 +98,7 @@ class Outbox:
             if delivery.id in unknown:
                 self._settle(delivery, "unknown", delivery.attempts + 1, None, "no answer before the restart", 0.0)
         if not self._senders and reachable:
-            self._mark_link(reachable=False)
+            self._link.say(reachable=False)
 
     def take_up(self, deliveries: Iterable[OpenDelivery]) -> None:
         """The same after the store was away.
@@ -155,11 +138,10 @@ class Outbox:
     def marked(self, mark: Mark) -> None:
         """This mark is on disk: its lane, or whoever waits for the link, may go on."""
         if isinstance(mark, LinkMark):
-            if mark is self._last_link:  # one that was overtaken says nothing any more
-                self._reachable = mark.reachable
+            if self._link.marked(mark):
                 self._linked.set()
         elif isinstance(mark, PauseMark):
-            if mark.destination == self.destination:
+            if mark.destination == self.destination and mark.way == "pause":
                 self._pause(mark.reason or None)
         elif mark.state == "sending":
             if (announced := self._announced.get(mark.id)) is not None:
@@ -200,18 +182,13 @@ class Outbox:
         return found
 
     def _pause(self, reason: str | None) -> None:
-        before, self._paused = self._paused, reason
-        self._misfits = 0
-        if reason is not None and before is None:
-            self._observer.link_paused(self.destination, reason)
-        elif reason is None and before is not None:
-            self._observer.link_resumed(self.destination)
+        self._link.pause(reason)
         self._wake.set()
 
     @property
     def paused_because(self) -> str | None:
         """Why nothing is sent here; None while it is."""
-        return self._paused
+        return self._link.paused
 
     def freeze(self, lanes: Collection[int]) -> list[tuple[OpenDelivery, bool]]:
         """These lanes send nothing until `thaw`. What waits in them, each with whether its bytes may have been tried."""
@@ -244,7 +221,7 @@ class Outbox:
 
         A delivery that the peer itself asked to have later (206, 207) keeps its own time.
         """
-        self._down_until = 0.0
+        self._link.down_until = 0.0
         self._lanes.hurry()
         self._wake.set()
 
@@ -252,18 +229,13 @@ class Outbox:
     def status(self) -> LinkStatus:
         """The link as it is now."""
         oldest = self._lanes.oldest()
-        state: Literal["unset", "up", "down", "paused"] = "up" if self._senders else "unset"
-        if self._paused is not None:
-            state = "paused"
-        elif self._failures:
-            state = "down"
         return LinkStatus(
-            state=state,
+            state=self._link.word if self._senders or self._link.paused is not None else "unset",
             queued=self._lanes.depth - self._parked,
             parked=self._parked,
             oldest_seconds=max(0.0, self._wall() - oldest.created_at) if oldest is not None else None,
-            last_error=self._last_error,
-            paused_because=self._paused,
+            last_error=self._link.last_error,
+            paused_because=self._link.paused,
         )
 
     # -- sending ------------------------------------------------------------------------------------------------------
@@ -303,12 +275,13 @@ class Outbox:
         while True:
             self._wake.clear()
             now = self._now()
-            if not self._stopping and self._paused is None and now >= self._down_until:
+            down_until, paused = self._link.down_until, self._link.paused is not None
+            if not self._stopping and not paused and now >= down_until:
                 delivery = self._lanes.take(now)
                 if delivery is not None:
                     return delivery
-            due = self._down_until if now < self._down_until else self._lanes.next_time()
-            still = due is None or self._stopping or self._paused is not None
+            due = down_until if now < down_until else self._lanes.next_time()
+            still = due is None or self._stopping or paused
             await self._wait(None if due is None or still else max(0.0, due - now))
 
     async def _wait(self, seconds: float | None) -> None:
@@ -329,9 +302,7 @@ class Outbox:
         except LinkDown as down:
             self._fail(delivery, down, attempts, perf_counter() - began)
             return
-        if self._failures:
-            self._failures = 0
-            self._observer.link_up(self.destination)
+        self._link.answered()
         settled = settle(answer, attempts=attempts, nack_default=self._policy.nack_default, sent_before=bool(delivery.resend))
         if delivery.resend:
             self._watch.settled(delivery.resend, refused=settled.outcome in {"parked", "held"})
@@ -340,18 +311,14 @@ class Outbox:
             self._settle(delivery, "queued", attempts, self._later(attempts), settled.answer, seconds, locked=settled.locked)
         else:
             self._settle(delivery, settled.outcome, attempts, None, settled.answer, perf_counter() - began)
-        self._misfits = self._misfits + 1 if settled.misfit else 0
-        if self._misfits >= MOST_MISFITS and self._paused is None:
-            reason = f"refused {MOST_MISFITS} times in a row as no message of that system ({settled.answer})"
-            self._pause(reason)
-            self._mark(PauseMark(self.destination, reason))
+        self._link.refused_or_not(settled)
 
     async def _exchange(self, sender: Sender, body: bytes, control_id: str) -> Answer:
-        self._sending += 1
+        self._link.sending(1)
         try:
             return await sender.exchange(body, control_id)
         finally:
-            self._sending -= 1
+            self._link.sending(-1)
 
     async def _ready(self, sender: Sender, delivery: OpenDelivery) -> bytes | None:
         """The bytes to send, once the peer can be reached and the disk knows; None when the delivery was given back or parked.
@@ -361,8 +328,8 @@ class Outbox:
         self._unsent.add(delivery.id)
         try:
             body: bytes | None = None
-            while body is None or not self._reachable:  # another connection may find nobody while this one reads
-                if not sender.connected or not self._reachable:
+            while body is None or not self._link.reachable:  # another connection may find nobody while this one reads
+                if not sender.connected or not self._link.reachable:
                     await sender.connect()
                     await self._say_reachable()
                 if delivery.id not in self._unsent:
@@ -375,7 +342,7 @@ class Outbox:
             return None
         except StoreAway:
             self._lanes.give_back(delivery, self._now())
-            self._down_until = self._now() + self._policy.first
+            self._link.down_until = self._now() + self._policy.first
             return None
         except (PeerFault, StoreRefused):
             # Stored bytes that are no message: nothing that trying again could mend.
@@ -400,28 +367,13 @@ class Outbox:
 
     async def _say_reachable(self) -> None:
         """Before the first byte after the peer was unreachable: a crash from now on may leave something on its way."""
-        while not self._reachable:
+        while not self._link.reachable:
             self._linked.clear()
-            self._mark_link(reachable=True)
+            self._link.say(reachable=True)
             await self._linked.wait()
 
-    def _mark_link(self, *, reachable: bool) -> None:
-        self._reachable = False
-        self._last_link = LinkMark(self.destination, reachable)
-        self._mark(self._last_link)
-
     def _fail(self, delivery: OpenDelivery, down: LinkDown, attempts: int, seconds: float) -> None:
-        # Why there is no TLS differs much, and who must act with it: the words say so, the kind does not.
-        self._last_error = f"tls: {down}" if down.kind == "tls" else down.kind
-        if down.kind in _UNREACHED:
-            self._failures += 1
-            if self._failures == 1 or self._last_error != self._down_because:
-                self._down_because = self._last_error
-                self._observer.link_down(self.destination, down.kind, str(down))
-            if self._reachable and not self._sending:
-                self._mark_link(reachable=False)
-            longest = min(self._policy.longest, _LONGEST_REFUSED)
-            self._down_until = self._now() + delay(self._failures, self._policy.first, longest, self._chance())
+        if self._link.failed(down, self._now()):
             self._lanes.give_back(delivery, self._now())
             return
         if self._policy.review:
@@ -449,7 +401,7 @@ class Outbox:
     ) -> None:
         """The outcome becomes a mark; the lane waits for its commit."""
         if state != "accepted":
-            self._last_error = answer
+            self._link.last_error = answer
         mark = DeliveryMark(delivery.id, state, attempts, next_at, answer, self._wall(), locked)
         self._tried[delivery.id] = (delivery, mark)
         self._observer.delivered(self.destination, delivery.id, state, answer, seconds)

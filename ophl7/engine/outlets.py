@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from ophl7.domain.patient import Side
 from ophl7.engine.audience import Mark
 from ophl7.engine.outbox import Outbox
-from ophl7.engine.storage import DeliveryRow, OpenDelivery, Parting, Rendering
+from ophl7.engine.storage import DeliveryRow, OpenDelivery, Parting, PauseMark, Rendering
 
 
 class Outlets:
@@ -16,6 +16,8 @@ class Outlets:
     def __init__(self) -> None:
         self._outboxes: dict[Side, Outbox] = {}
         self._frozen = False
+        self.on_drain: Callable[[Side, str], None] = lambda _side, _reason: None
+        """Told when it is on disk that nothing is taken from a peer, with why; "": it is again."""
 
     def add(self, outbox: Outbox) -> None:
         """Before anything is fed."""
@@ -29,6 +31,9 @@ class Outlets:
     def marked(self, marks: Sequence[Mark]) -> None:
         """Each to the outbox that tried it; the others do not know the id."""
         for mark in marks:
+            if isinstance(mark, PauseMark) and mark.way == "drain":
+                self.on_drain(mark.destination, mark.reason)
+                continue
             for outbox in self._outboxes.values():
                 outbox.marked(mark)
 

@@ -16,10 +16,10 @@ from ophl7.domain.changes import Stream
 from ophl7.domain.merge import redirects
 from ophl7.domain.patient import Patient, Side
 from ophl7.domain.policy import Policy
-from ophl7.engine.dispatching import Stop
+from ophl7.engine.dispatching import USED, Stop, done_before, keep_deed
 from ophl7.engine.merging import Freeze
 from ophl7.engine.outgoing import readdressed
-from ophl7.engine.resend_rows import Lost, Resend, ResendTally, ResendWindow
+from ophl7.engine.resend_rows import Deed, Lost, Resend, ResendTally, ResendWindow
 from ophl7.engine.resend_watch import ResendWatch
 from ophl7.engine.storage import AuditRow, DeliveryMark, DeliveryRow, Keys, OpenDelivery
 from ophl7.engine.unit_of_work import UnitOfWork
@@ -50,17 +50,18 @@ class StartResend:
 
 @dataclass(frozen=True, slots=True)
 class DecideResend:
-    """What a person does with a run: go on after refusals, or let what did not leave go."""
+    """What a person does with a run: go on after refusals, or let what did not leave go. key: the caller's, "" for none."""
 
     verb: ResendVerb
     run: int
     actor: str
     reason: str
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Resending:
-    """A run as it stands on disk. made_now: whether this request has begun it."""
+    """A run as it stands on disk. made_now: whether this request has begun it, or has decided so."""
 
     run: Resend
     tally: ResendTally
@@ -69,10 +70,14 @@ class Resending:
 
 @dataclass(frozen=True, slots=True)
 class NotResent:
-    """Nothing was changed. unknown: there is no such open run; reason: one sentence, with what to do instead."""
+    """Nothing was changed. unknown: there is no such open run; reason: one sentence, with what to do instead.
+
+    again: it was done before, under the same key.
+    """
 
     reason: str
     unknown: bool = False
+    again: bool = False
 
 
 class Resends:
@@ -121,11 +126,16 @@ class Resends:
     async def decide(self, uow: UnitOfWork, order: DecideResend) -> Resending | NotResent:
         """Goes on with a stopped run, or drops one; what is being sent gets its answer either way."""
         await uow.fetch(Keys(resends={""}, copies={order.run}))
+        what = f"{order.verb} resend {order.run}"
+        before = await done_before(uow, order.key)
+        if before is not None:
+            return NotResent("this was done before" if before.what == what else USED, again=before.what == what)
         run = uow.state.resends.get(order.run)
         if run is None:
             return NotResent("no run under this number is open", unknown=True)
         tally, at = self._tally(uow, run), self._now().timestamp()
         if run.state == "running" and order.verb == "continue":
+            keep_deed(uow, Deed(order.key, what, at, run.state, ""))
             return Resending(run, tally)  # again: it stands as it was asked for
         marks: list[DeliveryMark] = []
         for copy in uow.state.copies[run.id]:
@@ -140,7 +150,8 @@ class Resends:
             run = run._replace(state="dropped", made=run.made - self._unmake(uow, run))
         self._save(uow, run)
         self._audit(uow, at, order.actor, f"{order.verb}-resend", run, order.reason)
-        return Resending(run, tally)
+        keep_deed(uow, Deed(order.key, what, at, run.state, ""))
+        return Resending(run, tally, made_now=True)
 
     async def step(self, uow: UnitOfWork) -> tuple[Resending, ...]:
         """Every run that is open goes on by as much as its receiver has room for. How they stand; none: nothing is open.

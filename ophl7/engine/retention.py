@@ -17,13 +17,13 @@ Stage = Literal["bodies again", "bodies", "rows again", "rows", "audit"]
 # `again`: what an earlier run passed by because something was open about it.
 STAGES: Final[tuple[Stage, ...]] = ("bodies again", "bodies", "rows again", "rows", "audit")
 
-Why = Literal["held", "undelivered", "taken_back", "charge", "replay", "merge", "drift"]
+Why = Literal["held", "undelivered", "resend", "taken_back", "charge", "replay", "merge", "drift"]
 """What is open about a message: none of it is ever removed then.
 
-held: it is in custody. undelivered: a copy waits, is parked, or nobody knows whether it arrived. taken_back: a copy that waits
-takes charges of it back (#50). charge: a charge of it is not settled. replay: one that is judged again is not settled.
-merge: it is behind charts that one side alone has merged, or in conflict. drift: it offered a value that was not taken, and the
-chart still holds another.
+held: it is in custody. undelivered: a copy waits, is parked, or nobody knows whether it arrived. resend: a run that is open may
+send it again yet. taken_back: a copy that waits takes charges of it back (#50). charge: a charge of it is not settled. replay:
+one that is judged again is not settled. merge: it is behind charts that one side alone has merged, or in conflict. drift: it
+offered a value that was not taken, and the chart still holds another.
 """
 
 Stays = Literal["ledger", "newest", "replayed", "last", "chart", "drift"]

@@ -140,10 +140,14 @@ class LinkMark:
 
 @dataclass(frozen=True, slots=True)
 class PauseMark:
-    """Nothing is sent to a destination, for this reason, until somebody resumes it; "": it is sent to again."""
+    """Nothing is sent to a destination, for this reason, until somebody resumes it; "": it is sent to again.
+
+    way: `drain`: nothing is taken from it any more, in place of sent to it.
+    """
 
     destination: Side
     reason: str
+    way: Literal["pause", "drain"] = "pause"
 
 
 class Rendering(NamedTuple):

@@ -156,6 +156,9 @@ class Store(RetiringStore, Protocol):
     async def paused(self) -> Mapping[Side, str]:
         """Destinations to which nothing is sent until somebody resumes them, each with why (see PauseMark)."""
 
+    async def drained(self) -> Mapping[Side, str]:
+        """Peers from which nothing is taken until somebody resumes them, each with why (see PauseMark)."""
+
     async def alarms(self) -> AlarmsKept:
         """Alarms that are open, the last id in use, and when each peer was last heard of."""
 

@@ -70,6 +70,7 @@ class MemoryStore:
         self.unmerges: list[UnmergeRow] = []
         self.links: dict[Side, bool] = {}
         self.pauses: dict[Side, str] = {}
+        self.drains: dict[Side, str] = {}
         self.drift: list[DriftRow] = []
         self.audit: list[AuditRow] = []
         self.codes: dict[tuple[Side, str, str], CodeEntry] = {}
@@ -364,7 +365,8 @@ class MemoryStore:
         self.merges.update(rows.merges)
         self.unmerges += rows.unmerges
         self.links.update({one.destination: one.reachable for one in rows.links})
-        self.pauses.update({one.destination: one.reason for one in rows.pauses})
+        self.pauses.update({one.destination: one.reason for one in rows.pauses if one.way == "pause"})
+        self.drains.update({one.destination: one.reason for one in rows.pauses if one.way == "drain"})
         self.roll_ups.update(rows.roll_ups)
         self.drift += rows.drift
         self.audit += rows.audit
@@ -460,6 +462,11 @@ class MemoryStore:
         """Destinations to which nothing is sent, each with why."""
         self._check()
         return {side: reason for side, reason in self.pauses.items() if reason}
+
+    async def drained(self) -> Mapping[Side, str]:
+        """Peers from which nothing is taken, each with why."""
+        self._check()
+        return {side: reason for side, reason in self.drains.items() if reason}
 
     async def alarms(self) -> AlarmsKept:
         """What a start finds of them."""

@@ -24,6 +24,7 @@ def retire(store: MemoryStore, stage: Stage, after: int, ages: Ages) -> Step:
         if count:
             del store.audit[:count]
             store.audit.append(AuditRow(ages.now, "ophl7", "remove-old-audit", f"{count} audit rows", ""))
+        store.deeds = {key: deed for key, deed in store.deeds.items() if deed.at >= ages.audit}
         return Step(audit=count)
     if stage.endswith("again"):
         return Step()

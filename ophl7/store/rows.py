@@ -193,7 +193,7 @@ def writes(rows: Rows) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
         ("insert_taken_back", rows.taken_back),
         ("mark_delivery", [(m.state, m.attempts, m.next_at, m.answer, m.at, m.locked, m.id) for m in rows.marks]),
         ("mark_link", [(one.destination, "up" if one.reachable else "down") for one in rows.links]),
-        ("mark_pause", [(one.destination, one.reason) for one in rows.pauses]),
+        ("mark_pause", [(one.way, one.destination, one.reason) for one in rows.pauses]),
         ("move_delivery", [(lane, number) for number, lane in rows.moved]),
         ("sending_delivery", [(number,) for number in rows.sending]),
         ("render_delivery", [(one.body, one.id) for one in rendered if not one.renewed]),

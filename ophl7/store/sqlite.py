@@ -271,6 +271,10 @@ class SqliteStore:
         """Destinations to which nothing is sent, each with why. Raises StoreAway."""
         return await self._in_thread(lambda: dict(self._present().execute(self._sql["paused"])))
 
+    async def drained(self) -> Mapping[Side, str]:
+        """Peers from which nothing is taken, each with why."""
+        return await self._in_thread(lambda: dict(self._present().execute(self._sql["drained"])))
+
     async def alarms(self) -> AlarmsKept:
         """Open alarms, the last id, and when each peer was last heard of. Raises StoreAway."""
         return await self._in_thread(self._alarms)

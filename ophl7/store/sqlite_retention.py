@@ -19,7 +19,9 @@ ACTOR = "ophl7"
 def retire(connection: sqlite3.Connection, stage: Stage, after: int, ages: Ages) -> Step:
     """Removes at most STEP_ROWS; whoever calls begins and commits."""
     if stage == "audit":
-        return _retire_audit(connection, ages)
+        deeds = connection.execute(_sql("remove_deeds"), (ages.audit, STEP_ROWS)).rowcount
+        step = _retire_audit(connection, ages)
+        return step._replace(after=1) if deeds == STEP_ROWS and step.after is None else step
     kind = "bodies" if stage.startswith("bodies") else "rows"
     limit = ages.bodies if kind == "bodies" else ages.rows
     if stage.endswith("again"):

@@ -23,6 +23,8 @@ from ophl7.engine.outbox import Outbox
 from ophl7.mllp import sender
 from ophl7.mllp.listener import Listener
 from ophl7.mllp.session import Session
+from ophl7.orders import Orders
+from ophl7.resend_orders import ResendOrders
 from ophl7.store import migrations, sqlite
 from ophl7.store.sqlite import SqliteStore
 
@@ -49,6 +51,7 @@ AT_STOP = {
     "the database is about to close": 1,
     "the database is closed": 1,
 }
+FOR_PEOPLE = {"what a person asked for is done": 2}
 IN_MIGRATION = {"amid a migration": 60, "before a migration's COMMIT": 12, "after a migration's COMMIT": 12}
 
 
@@ -190,12 +193,19 @@ def _migrations(doom: Doom) -> None:
     each(doom, migrations, "_split", "amid a migration")
 
 
+def _people(doom: Doom) -> None:
+    """On disk, and nobody has been told."""
+    for owner, name in ((Orders, "dispatch"), (Orders, "switch"), (ResendOrders, "start"), (ResendOrders, "decide")):
+        after(doom, owner, name, "what a person asked for is done")
+
+
 def install(doom: Doom) -> None:
     """Wraps what is to be marked, in this process."""
     _commits(doom)
     _sends(doom)
     _life(doom)
     _migrations(doom)
+    _people(doom)
 
 
 if __name__ == "__main__":

@@ -267,7 +267,7 @@ class Practice:
 LINK: Mapping[str, Any] = {
     "peer": "pm",
     "profile": {"name": "generic", "product": None, "source": None, "verified": False},
-    "listener": {"address": "127.0.0.1:2575", "connections": 1, "tls": True},
+    "listener": {"address": "127.0.0.1:2575", "connections": 1, "tls": True, "state": "open", "drained_because": None},
     "destination": {
         "url": "mllp://127.0.0.1:6661",
         "state": "up",
@@ -342,7 +342,7 @@ class Desk:
             raise self.dispatched
         return self.dispatched
 
-    async def switch(self, act: LinkAct) -> float:
+    async def switch(self, act: LinkAct) -> float | NotDispatched:
         self.dispatches.append(act)
         if isinstance(self.dispatched, Exception):
             raise self.dispatched

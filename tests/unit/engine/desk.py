@@ -226,6 +226,9 @@ class ScriptedStore:
     async def paused(self) -> Mapping[Side, str]:
         return await self.inner.paused()
 
+    async def drained(self) -> Mapping[Side, str]:
+        return await self.inner.drained()
+
     async def open_deliveries(self) -> Sequence[OpenDelivery]:
         return await self.inner.open_deliveries()
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from ophl7.engine.dispatching import DeliveryAct, DeliveryVerb, Dispatch, Dispatched, LinkAct, NotDispatched
+from ophl7.domain.patient import Side
+from ophl7.engine.dispatching import DeliveryAct, DeliveryVerb, Dispatch, Dispatched, LinkAct, LinkVerb, NotDispatched
 from ophl7.engine.ids import Ids
 from ophl7.engine.outlets import Outlets
 from ophl7.engine.storage import OpenDelivery, PauseMark
@@ -23,8 +24,12 @@ class Person:
         self.link = link
         self.outlets = Outlets()
         self.outlets.add(link.box)
-        self.dispatch = Dispatch(self.outlets.stop, link.clock.now)
+        self.dispatch = Dispatch(self.outlets.stop, link.clock.now, self._paused, lambda side: self.drained.get(side) or None)
+        self.drained: dict[Side, str] = {}
         self.ids: Ids | None = None
+
+    def _paused(self, side: Side) -> str | None:
+        return self.outlets.paused(side) if side == self.link.box.destination else None
 
     async def does(self, verb: DeliveryVerb, number: int) -> Dispatched | NotDispatched:
         uow = await self._uow()
@@ -32,10 +37,12 @@ class Person:
         await self._commit(uow)
         return done
 
-    async def switches(self, act: LinkAct) -> None:
+    async def switches(self, act: LinkAct) -> float | NotDispatched:
         uow = await self._uow()
-        await self.dispatch.switch(uow, act)
+        done = await self.dispatch.switch(uow, act)
         await self._commit(uow)
+        self.drained |= {mark.destination: mark.reason for mark in uow.rows.pauses if mark.way == "drain"}
+        return done
 
     async def _uow(self) -> UnitOfWork:
         if self.ids is None:
@@ -286,3 +293,38 @@ async def test_what_waits_for_a_connection_that_hangs_can_be_skipped_and_never_l
         await link.quiet()
         assert peer.ids == ["D2"]
         assert (link.box.status.queued, link.box.status.parked) == (0, 0)
+
+
+# -- again under the same key ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", ["pause", "drain"])
+async def test_a_switch_that_comes_again_under_its_key_is_told_and_never_done_twice(first: LinkVerb) -> None:
+    async with Link(Peer()) as link:
+        person = Person(link)
+        at = await person.switches(LinkAct(first, "emr", "anna", "moved", "K1"))
+        await person.switches(LinkAct("resume", "emr", "anna", "back", "K2"))
+        assert await person.switches(LinkAct(first, "emr", "anna", "moved", "K1")) == at, "resumed since; its answer was lost"
+        assert (await link.store.paused(), await link.store.drained()) == ({}, {})
+        assert [one.action for one in link.store.audit] == [f"{first}-link", "resume-link"]
+
+
+async def test_a_key_of_another_switch_is_refused() -> None:
+    async with Link(Peer()) as link:
+        person = Person(link)
+        await person.switches(LinkAct("pause", "emr", "anna", "moved", "K1"))
+        for act in (LinkAct("drain", "emr", "anna", "x", "K1"), LinkAct("pause", "pm", "anna", "x", "K1")):
+            refused = await person.switches(act)
+            assert isinstance(refused, NotDispatched)
+            assert "used for something else" in refused.reason
+        assert (await link.store.paused(), await link.store.drained()) == ({"emr": "moved"}, {})
+
+
+async def test_a_drain_stops_nothing_that_leaves() -> None:
+    peer = Peer()
+    async with Link(peer) as link:
+        await Person(link).switches(LinkAct("drain", "emr", "anna", "an upgrade"))
+        await link.feed(row(1))
+        await link.quiet()
+        assert peer.ids == ["D1"]
+        assert await link.store.drained() == {"emr": "an upgrade"}

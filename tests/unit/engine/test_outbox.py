@@ -107,7 +107,7 @@ async def test_a_refused_connection_counts_no_try_and_is_tried_every_thirty_seco
         await link.quiet()
         delays = []
         for _ in range(7):
-            delays.append(link.box._down_until - link.clock.moment)
+            delays.append(link.box._link.down_until - link.clock.moment)
             await link.wait(delays[-1])
         assert delays == [10, 20, 30, 30, 30, 30, 30]
         assert set(peer.ids) == {"D1"}, "order: the same one first again"

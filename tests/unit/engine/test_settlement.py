@@ -88,3 +88,84 @@ def test_a_name_in_the_place_of_an_application_code_is_not_shown() -> None:
         for code in ("RIVERS", "P01")
     )
     assert (named.answer, coded.answer) == ("AE 101", "AE 101 P01")
+
+
+Row = tuple[str, str, int | None, str, int, bool, str]
+
+# decisions 8: row, MSA-1, ERR code (None: no ERR), severity, tries, NACK_DEFAULT=retry, what becomes of it.
+_PASSING = [
+    ("AE/AR/CE + 206, or severity F", code, error, severity, tries, retry, "retry")
+    for code in ("AE", "AR", "CE")
+    for error, severity in ((206, "E"), (101, "F"), (204, "F"), (207, "F"))
+    for tries in (1, 1000)
+    for retry in (False, True)
+]
+_INTERNAL = [
+    ("AE/AR/CE + 207", code, 207, "E", tries, False, "retry" if tries < 5 else "parked")
+    for code in ("AE", "AR", "CE")
+    for tries in range(1, 8)
+]
+_UNKNOWN = [("AE/AR + 204", code, 204, "E", tries, True, "held") for code in ("AE", "AR") for tries in (1, 9)]
+_DUPLICATE = [
+    ("AE/AR + 205", code, 205, "E", tries, True, "accepted" if tries > 1 else "parked")
+    for code in ("AE", "AR")
+    for tries in (1, 2, 9)
+]
+_CONTENT = [("AE + 1xx", "AE", error, "E", tries, True, "parked") for error in (100, 101, 102, 103, 198) for tries in (1, 3)]
+_SET_UP = [
+    ("AR/CR + 200-203", code, error, "E", tries, True, "parked misfit")
+    for code in ("AR", "CR")
+    for error in (200, 201, 202, 203)
+    for tries in (1, 3)
+]
+_BARE = [
+    ("without ERR", code, None, "", tries, retry, "retry" if retry else "parked")
+    for code in ("AE", "AR", "CE", "CR")
+    for tries in (1, 9)
+    for retry in (False, True)
+]
+_OTHER = [
+    ("any other refusal", code, error, severity, tries, True, "parked")
+    for code, error, severity in (
+        ("CE", 204, "E"),
+        ("CE", 205, "E"),
+        ("CE", 101, "E"),
+        ("AR", 101, "E"),
+        ("CR", 101, "E"),
+        ("CR", 204, "E"),
+        ("CR", 205, "E"),
+        ("CR", 206, "E"),
+        ("CR", 207, "E"),
+        ("CR", 101, "F"),
+        ("AE", 208, "E"),
+        ("AE", 999, "E"),
+        ("AE", 0, "E"),
+    )
+    for tries in (1, 9)
+]
+_TABLE: list[Row] = [
+    *(("AA/CA", code, error, "E", 1, False, "accepted") for code in ("AA", "CA") for error in (None, 101, 206)),
+    *_PASSING,
+    *_INTERNAL,
+    *_UNKNOWN,
+    *_DUPLICATE,
+    *_CONTENT,
+    *_SET_UP,
+    *_BARE,
+    *_OTHER,
+]
+
+
+@pytest.mark.parametrize("row", _TABLE, ids=lambda row: " ".join(map(str, row)))
+def test_8_every_class_of_answer_is_settled_by_its_row(row: Row) -> None:
+    _, code, error, severity, tries, retry, becomes = row
+    errors = () if error is None else (AnswerError(error, severity, ""),)
+    settled = settle(Answer(code, "D1", errors, b""), attempts=tries, nack_default="retry" if retry else "park")
+    assert settled.outcome + (" misfit" if settled.misfit else "") == becomes
+    assert settled.locked == (becomes == "retry" and (error == 206 or severity == "F"))
+
+
+@pytest.mark.parametrize("code", ["AE", "AR"])
+def test_8_205_of_a_copy_that_is_sent_again_is_accepted_at_once(code: str) -> None:
+    answer = Answer(code, "D9", (AnswerError(205, "E", ""),), b"")
+    assert settle(answer, attempts=1, nack_default="park", sent_before=True).outcome == "accepted"

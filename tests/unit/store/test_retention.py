@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from ophl7.domain.changes import Stream
 from ophl7.domain.merge import Merge, MergeState
 from ophl7.engine.chain_walk import Verified, verify_chain
+from ophl7.engine.resend_rows import Deed, Resend, ResendState
 from ophl7.engine.retention import STEP_BYTES, STEP_ROWS, Ages, Removed, at_once, retire_all
 from ophl7.engine.storage import AuditRow, ClosedHold, Keys, Rows
 from ophl7.errors import StoreAway, StoreRefused
@@ -365,3 +367,45 @@ async def test_nobody_reads_while_the_reader_is_quiet(store: SqliteStore) -> Non
         assert await store.cut_log() is True
     assert len(await reader.messages()) == 1
     await reader.close()
+
+
+# -- what is sent again ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "place", "streams", "stays"),
+    [
+        ("running", 0, ("record",), [1, 2]),
+        ("stopped", 1, ("record",), [2]),
+        ("running", 2, ("record",), []),
+        ("running", 0, ("charges",), []),
+        ("done", 0, ("record",), []),
+        ("dropped", 0, ("record",), []),
+    ],
+)
+async def test_what_an_open_run_comes_to_yet_keeps_its_bytes(
+    store: SqliteStore, state: ResendState, place: int, streams: tuple[Stream, ...], stays: list[int]
+) -> None:
+    run_of = Resend(1, "emr", 0.0, 1e9, streams, 5, "", 10.0, 2, state, place)
+    copies = [delivery(n, n, destination="emr", state="accepted") for n in (1, 2, 3)]
+    await store.commit(Rows(journal=[journal(n) for n in (1, 2, 3)], deliveries=copies, resends={1: run_of}))
+    removed = await run(store)
+    assert with_bodies(store) == stays
+    assert removed.kept.get("resend", 0) >= len(stays)
+
+
+async def test_the_root_of_a_copy_that_waits_keeps_its_own_bytes_and_its_messages(store: SqliteStore) -> None:
+    run_of = Resend(1, "emr", 0.0, 1e9, ("record",), 5, "", 10.0, 1, "done", 1)
+    root = delivery(1, 1, destination="emr", state="accepted", body=b"root")
+    copy = delivery(2, 1, destination="emr", state="parked")._replace(resend_of=1, resend=1)
+    await store.commit(Rows(journal=[journal(1), journal(2)], deliveries=[root, copy], resends={1: run_of}))
+    await run(store)
+    assert with_bodies(store) == [1]
+    assert rows(store, "SELECT body FROM delivery WHERE id = 1") == [b"root"]
+
+
+async def test_what_was_done_under_a_key_goes_with_the_audit_of_its_time(store: SqliteStore) -> None:
+    deeds = [Deed(f"K{n}", "pause link emr", float(n), "pause", "") for n in range(2 * STEP_ROWS + 10)]
+    await store.commit(Rows(deeds=deeds))
+    await run(store, Ages(0.0, 0.0, 2 * STEP_ROWS + 5.0, 1e9))
+    assert rows(store, "SELECT at FROM deed ORDER BY at") == [2 * STEP_ROWS + n for n in (5.0, 6.0, 7.0, 8.0, 9.0)]

@@ -329,10 +329,13 @@ INSERT INTO meta (name, value) VALUES ('link ' || ?, ?) ON CONFLICT (name) DO UP
 SELECT substr(name, 6) FROM meta WHERE name IN ('link pm', 'link emr') AND value = 'down';
 
 -- name: mark_pause
-INSERT INTO meta (name, value) VALUES ('pause ' || ?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+INSERT INTO meta (name, value) VALUES (? || ' ' || ?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 
 -- name: paused
 SELECT substr(name, 7), value FROM meta WHERE name IN ('pause pm', 'pause emr') AND value <> '';
+
+-- name: drained
+SELECT substr(name, 7), value FROM meta WHERE name IN ('drain pm', 'drain emr') AND value <> '';
 
 -- name: prefix
 SELECT value FROM meta WHERE name = 'prefix';

@@ -25,6 +25,11 @@ SELECT j.id, j.received_at, j.raw IS NOT NULL OR EXISTS (SELECT 1 FROM delivery 
         WHEN j.state = 'held' OR EXISTS (SELECT 1 FROM hold h WHERE h.message = j.id AND h.closed_at IS NULL) THEN 'held'
         WHEN EXISTS (SELECT 1 FROM delivery d WHERE d.message = j.id AND d.state NOT IN ('accepted', 'rejected', 'skipped'))
             THEN 'undelivered'
+        -- A run that is open comes to it yet; a copy that waits is a delivery of the same message.
+        WHEN EXISTS (SELECT 1 FROM delivery d JOIN resend r ON r.state IN ('running', 'stopped') AND r.destination = d.destination
+                WHERE d.message = j.id AND d.id > r.place AND d.id <= r.last AND d.resend_of IS NULL
+                AND instr(r.streams, d.stream) > 0)
+            THEN 'resend'
         WHEN EXISTS (SELECT 1 FROM delivery d JOIN taken_back t ON t.lost = d.id JOIN delivery w ON w.id = t.delivery
                 WHERE d.message = j.id AND w.state NOT IN ('accepted', 'rejected', 'skipped'))
             THEN 'taken_back'
@@ -90,6 +95,9 @@ DELETE FROM delivery WHERE message = ?;
 
 -- name: remove_message
 DELETE FROM journal WHERE id = ?;
+
+-- name: remove_deeds
+DELETE FROM deed WHERE key IN (SELECT key FROM deed WHERE at < ? ORDER BY at LIMIT ?);
 
 -- name: old_audit
 SELECT id, at, actor, action, target, reason, digest FROM audit ORDER BY id LIMIT ?;
