@@ -164,11 +164,15 @@ class Framer:
             self.filler += len(skipped) - junk
             self._at = end
             self._count_junk(junk)
+        if self.closed:  # flooded: the block behind the junk never begins, so nothing of it counts as `partial`
+            self._buffer.clear()
+            self._at = 0
+            return False
         if vt < 0:
             self.closed |= self._ended
             return False
         self._inside, self._damaged, self._scan = True, False, vt + 1
-        return not self.closed
+        return True
 
     def _count_junk(self, count: int) -> None:
         self.junk += count
