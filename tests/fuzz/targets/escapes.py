@@ -66,7 +66,7 @@ def transcoded(text: str, source: Delimiters, target: Delimiters) -> None:
     except Unwritable:
         assert len(target.encoding_characters) < 4
         return
-    if _ambiguous(text, source) or _ambiguous(moved, target):
+    if _ambiguous(text, source, source) or _ambiguous(text, source, target) or _ambiguous(moved, target, target):
         return
     pairs = ((source.field, target.field), (source.repetition, target.repetition))
     pairs += ((source.component, target.component), (source.subcomponent, target.subcomponent))
@@ -74,16 +74,16 @@ def transcoded(text: str, source: Delimiters, target: Delimiters) -> None:
     for old, new in pairs:
         if old:
             before = [part for whole in before for part in whole.split(old)]
-            after = [part for whole in after for part in whole.split(new)]
+            after = [part for whole in after for part in (whole.split(new) if new else [whole])]
             assert len(before) == len(after)
     assert [_meaning(part, source) for part in before] == [_meaning(part, target) for part in after]
 
 
-def _ambiguous(text: str, marks: Delimiters) -> bool:
+def _ambiguous(text: str, marks: Delimiters, used_by: Delimiters) -> bool:
     """A delimiter stands inside an escape sequence (`\\.sp+3\\` where + is one): what is meant, nobody can say."""
     if not marks.escape:
         return False
-    used = {marks.field, marks.component, marks.repetition, marks.subcomponent} - {""}
+    used = {used_by.field, *used_by.encoding_characters}
     return any(used & set(found[1]) for found in _sequences(marks.escape).finditer(text))
 
 
