@@ -164,9 +164,7 @@ class Framer:
             self.filler += len(skipped) - junk
             self._at = end
             self._count_junk(junk)
-        if self.closed:  # flooded: the block behind the junk never begins, so nothing of it counts as `partial`
-            self._buffer.clear()
-            self._at = 0
+        if self.closed:
             return False
         if vt < 0:
             self.closed |= self._ended
@@ -179,6 +177,9 @@ class Framer:
         self._run += count
         if self._run > self._max_junk:
             self.flooded = self.closed = True
+            self._inside = False  # the block behind the junk never begins: nothing of it is kept or counts as `partial`
+            self._buffer.clear()
+            self._at = 0
 
     def _finish(self, start: int, fs: int) -> Frame | Damaged:
         payload = bytes(memoryview(self._buffer)[start:fs])
