@@ -37,8 +37,8 @@ _AUTOMATIC = frozenset({"", "ASCII", "US-ASCII", "ISO IR6", "ANSI"})
 MULTIBYTE = frozenset(
     {"gb18030", "gb2312", "gbk", "euc_kr", "cp949", "big5", "big5hkscs", "cp950", "shift_jis", "cp932", "euc_jp", "iso2022_jp"}
 )
-# Every byte, and what switches the charsets that have several: ISO 2022 by ESC, SO and SI, HZ by a tilde.
-_PROBE = bytes(range(256)) + b"\x1b$B!!\x1b(B\x1b$)C\x0e!!\x0f~{!!~}"
+# Every byte, and what switches the charsets that have several: ISO 2022 by ESC, SO and SI, HZ by a tilde; and Python's escape.
+_PROBE = bytes(range(256)) + b"\x1b$B!!\x1b(B\x1b$)C\x0e!!\x0f~{!!~}\\u0041"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -82,6 +82,8 @@ def _is_of_bytes(name: str) -> bool:
     with them bytes do not come back from text; and codecs that are no charsets (IDNA, Punycode, Base64).
     """
     try:
+        if "MSH|\r\n".encode(name) != b"MSH|\r\n":
+            return False
         text = _PROBE.decode(name, "surrogateescape")
         own = text[:128] == _PROBE[:128].decode("ascii") and len(text) == len(_PROBE)
         return own and text.encode(name, "surrogateescape") == _PROBE

@@ -76,13 +76,12 @@ def once(name: str, seconds: int, place: Path, outcome: Outcome) -> str:
         f"-max_len={LONGEST.get(name, 2048)}",
         f"-rss_limit_mb={MEMORY_MB}",
         f"-timeout={STUCK_SECONDS}",
+        f"-report_slow_units={STUCK_SECONDS}",
         "-print_final_stats=1",
     ]
     log = place / "log.txt"
     with log.open("wb") as out:
-        child = subprocess.Popen(  # noqa: S603 - ourselves
-            [sys.executable, "-m", "tests.fuzz.drive", name, str(place), *options], stdout=out, stderr=out
-        )
+        child = subprocess.Popen([sys.executable, "-m", "tests.fuzz.drive", name, str(place), *options], stdout=out, stderr=out)
         _, status, used = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
     outcome.processor += used.ru_utime + used.ru_stime

@@ -17,11 +17,11 @@ from ophl7.engine.deciding import Decider
 from ophl7.engine.ids import Ids
 from ophl7.engine.intake import Engine
 from ophl7.engine.judging import Judge
-from ophl7.engine.ports import Envelope
+from ophl7.engine.ports import Clock, Envelope, Intake
 from ophl7.engine.router import Router
 from ophl7.engine.runner import Runner, Watchdog
 from ophl7.extend.loading import load_parts
-from ophl7.mllp.session import Limits, Session
+from ophl7.mllp.session import Limits, ListenerObserver, Session
 from ophl7.observe.alarms import Alarms
 from ophl7.observe.logs import make_log
 from ophl7.observe.metrics import Counters
@@ -31,8 +31,7 @@ from ophl7.store.memory import MemoryStore
 from tests.unit.engine.desk import ManualClock, Seen, policy
 
 T = TypeVar("T")
-SECONDS = 30.0  # of real time, for one input: far more than any needs
-LIMITS = Limits(max_bytes=128 * 1024)
+MAX_BYTES = 128 * 1024
 
 
 class Loop(asyncio.SelectorEventLoop):
@@ -110,13 +109,12 @@ class Counting:
 class House:
     """What a listener is to its sessions, with a door for everybody."""
 
-    limits = LIMITS
-
     def __init__(self, peer: str, desk: FuzzDesk) -> None:
         self.peer = peer
-        self.intake = desk.intake
-        self.clock = desk.clock
-        self.observer = ListenerTeller(desk.log, desk.counters)
+        self.limits = Limits(max_bytes=MAX_BYTES)
+        self.intake: Intake = desk.intake
+        self.clock: Clock = desk.clock
+        self.observer: ListenerObserver = ListenerTeller(desk.log, desk.counters)
         self._desk = desk
 
     def admit(self, session: Session, transport: asyncio.Transport) -> int:

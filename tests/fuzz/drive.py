@@ -1,6 +1,6 @@
 """One target under atheris, in a process of its own: `python -m tests.fuzz.drive NAME FOLDER [libFuzzer options]`.
 
-A find does not stop it: the input is written to FOLDER/finds beside the traceback, once for each place that an error comes from.
+A find does not stop it: the input is written to FOLDER/finds beside the traceback, thrice for one place at most.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ class Finds:
         name = sha1(data, usedforsecurity=False).hexdigest()[:12]
         (self.folder / name).write_bytes(data)
         said = "".join(traceback.format_exception(error))
-        (self.folder / f"{name}.txt").write_text(f"{self.target}: {place}\n\n{said}", encoding="utf-8", errors="backslashreplace")
+        (self.folder / f"{name}.txt").write_text(
+            f"{self.target}: {place}\n\n{said}", encoding="utf-8", errors="backslashreplace"
+        )
         print(f"FIND {self.target} {name} {place}", file=sys.stderr, flush=True)
 
 

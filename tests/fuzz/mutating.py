@@ -1,7 +1,7 @@
 """Changes that know how a message is built: without them a fuzzer spends its time on what no reader gets past.
 
-Half of all changes are libFuzzer's own (bytes, and what comparisons in the code asked for); the other half move, repeat, drop and
-mix lines, fields, components and blocks, or put in words of HL7.
+Half of all changes are libFuzzer's own (bytes, and what comparisons in the code asked for); the other half move, repeat, drop
+and mix lines, fields, components and blocks, or put in words of HL7.
 """
 
 from __future__ import annotations
@@ -11,20 +11,41 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 MARKS = b"|^~\\&\r\n"
-NAMES = b"MSH EVN PID PV1 MRG SCH RGS AIG AIL AIP AIS FT1 PR1 NTE IN1 GT1 AL1 DG1 MSA ERR BHS BTS FHS FTS ZPI OBR OBX NK1".split()
+NAMES = (
+    b"MSH EVN PID PV1 MRG SCH RGS AIG AIL AIP AIS FT1 PR1 NTE IN1 GT1 AL1 DG1 MSA ERR BHS BTS FHS FTS ZPI OBR OBX NK1".split()
+)
 EVENTS = [
-    *(b"ADT^A%02d" % number for number in (1, 2, 3, 4, 5, 8, 9, 11, 18, 23, 24, 28, 29, 30, 31, 34, 35, 39, 40, 41, 44, 45, 47)),
+    *(
+        b"ADT^A%02d" % number
+        for number in (1, 2, 3, 4, 5, 8, 9, 11, 18, 23, 24, 28, 29, 30, 31, 34, 35, 39, 40, 41, 44, 45, 47)
+    ),
     *(b"SIU^S%02d" % number for number in (12, 13, 14, 15, 16, 17, 18, 19, 20, 23, 24, 26, 27)),
-    *(b"DFT^P03", b"DFT^P11", b"BAR^P01", b"SRM^S01", b"ORU^R01", b"ACK", b"ACK^A08^ACK", b"ADT^A40^ADT_A39", b"MFN^M02", b"ADT"),
+    *(
+        b"DFT^P03",
+        b"DFT^P11",
+        b"BAR^P01",
+        b"SRM^S01",
+        b"ORU^R01",
+        b"ACK",
+        b"ACK^A08^ACK",
+        b"ADT^A40^ADT_A39",
+        b"MFN^M02",
+        b"ADT",
+    ),
 ]
 WORDS = [
     *NAMES,
     *EVENTS,
-    *(b"MSH|^~\\&|", b"\rMSH|^~\\&|", b"\rPID|1||", b"\rFT1|1|", b"7050^^^PM^MR", b"7051^^^PM^MR", b"C9^^^EMR^PI", b'""', b"&&", b"^^^", b"~"),
-    *(b"20240301100000", b"20240301", b"2024030110", b"20240310023000", b"+0200", b"-0500", b"99999999", b"0000", b"-1", b"1e9", b"0.00"),
-    *(b"\\F\\", b"\\S\\", b"\\T\\", b"\\R\\", b"\\E\\", b"\\X0D\\", b"\\.br\\", b"\\H\\", b"\\X", b"\\\\", b"^~\\\\&", b"^~&", b"|^~\\&#|"),
-    *(b"\xff", b"\xc3\xbc", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\xe5\xb1\xb1", b"\x1b$B", b"\x00", b"\x81\x5c", b"\xc2\x85", b"\xe2\x80\xa8"),
-    *(b"UNICODE UTF-8", b"8859/1", b"8859/15", b"ISO IR87", b"GB 18030-2000", b"BIG-5", b"ISO IR14", b"KS X 1001", b"utf-7", b"idna"),
+    *(b"MSH|^~\\&|", b"\rMSH|^~\\&|", b"\rPID|1||", b"\rFT1|1|"),
+    *(b"7050^^^PM^MR", b"7051^^^PM^MR", b"C9^^^EMR^PI", b'""', b"&&", b"^^^", b"~"),
+    *(b"20240301100000", b"20240301", b"2024030110", b"20240310023000"),
+    *(b"+0200", b"-0500", b"99999999", b"0000", b"-1", b"1e9", b"0.00"),
+    *(b"\\F\\", b"\\S\\", b"\\T\\", b"\\R\\", b"\\E\\", b"\\X0D\\"),
+    *(b"\\.br\\", b"\\H\\", b"\\X", b"\\\\", b"^~\\\\&", b"^~&", b"|^~\\&#|"),
+    *(b"\xff", b"\xc3\xbc", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\xe5\xb1\xb1"),
+    *(b"\x1b$B", b"\x00", b"\x81\x5c", b"\xc2\x85", b"\xe2\x80\xa8"),
+    *(b"UNICODE UTF-8", b"8859/1", b"8859/15", b"ISO IR87"),
+    *(b"GB 18030-2000", b"BIG-5", b"ISO IR14", b"KS X 1001", b"utf-7", b"idna"),
     *(b"2.1", b"2.2", b"2.3", b"2.4", b"2.5.1", b"2.7", b"2.9", b"3.0", b"AL", b"NE", b"ER", b"T", b"P"),
     *(b"CG", b"CD", b"CR", b"PY", b"SL", b"Booked", b"Arrived", b"Cancelled", b"Roomed", b"MR", b"SS", b"T1", b"F1", b"D1"),
 ]  # fmt: skip
@@ -32,9 +53,14 @@ _LINE_ENDS = re.compile(rb"(?<=[\r\n])")
 
 
 def mutated(
-    data: bytes, longest: int, chance: Random, tokens: Sequence[bytes], head: int, plain: Callable[[bytes, int], bytes] | None = None
+    data: bytes,
+    longest: int,
+    chance: Random,
+    tokens: Sequence[bytes],
+    head: int,
+    plain: Callable[[bytes, int], bytes] | None = None,
 ) -> bytes:
-    """`data` changed in one to four places. head: bytes at its start that are choices, not text. plain: the fuzzer's own way."""
+    """`data` changed in one to four places. head: bytes at its start that are choices, no text. plain: the fuzzer's own way."""
     front, body = data[:head].ljust(head, b"\0"), data[head:]
     if head and chance.random() < 0.15:
         place = chance.randrange(head)
@@ -120,4 +146,7 @@ def _other_mark(body: bytes, chance: Random, _tokens: Sequence[bytes]) -> bytes:
     return body if place < 0 else body[:place] + bytes((new,)) + body[place + 1 :]
 
 
-_WAYS = (_put_word, _put_word, _overwrite, _replace_part, _replace_part, _replace_part, _move_lines, _repeat_stretch, _cut_out, _other_mark)  # fmt: skip
+_WAYS = (
+    *(_put_word, _put_word, _overwrite, _replace_part, _replace_part, _replace_part),
+    *(_move_lines, _repeat_stretch, _cut_out, _other_mark),
+)

@@ -35,9 +35,16 @@ PRACTICE: dict[str, list[bytes]] = {
     "emr": [
         _message("DFT^P03", "E1", _PERSON, "FT1|1|T1||20240301||CG|99213|||1|142.00|||||||^D1|||||||Z00.129", "PR1|1||99213"),
         _message("DFT^P03", "E2", _PERSON, "FT1|1|T1||20240301||CD|99213|||1|142.00"),
-        _message("DFT^P03", "E3", _PERSON, "FT1|1|||20240301||CG|90460|||1|30", "FT1|2|T3||20240301||CG|99392|||2|80.5", version="2.3"),
+        _message(
+            "DFT^P03",
+            "E3",
+            _PERSON,
+            "FT1|1|||20240301||CG|90460|||1|30",
+            "FT1|2|T3||20240301||CG|99392|||2|80.5",
+            version="2.3",
+        ),
         _message("DFT^P11", "E4", _OTHER, "FT1|1|T4||20240301||PY|PAY|||1|-20"),
-        _message("ADT^A08", "E5", "EVN||20240301100000", "PID|1||7050^^^PM^MR~C9^^^EMR^PI||Rivers^Ada||20150412|F|||\"\""),
+        _message("ADT^A08", "E5", "EVN||20240301100000", 'PID|1||7050^^^PM^MR~C9^^^EMR^PI||Rivers^Ada||20150412|F|||""'),
         _message("SIU^S14", "E6", _BOOKING.replace("Booked", "Roomed"), _PERSON, "RGS|1", "AIP|1||D1^Doe^Jo"),
         _message("ADT^A18", "E7", "EVN||20240301100200", _PERSON, "MRG|C9^^^EMR^PI"),
         _message("BAR^P01", "E8", _PERSON),

@@ -1,4 +1,4 @@
-"""Whatever a header says, its answer is one well-formed message in one frame, readable by others, and MSA-2 is the MSH-10 that came.
+"""Whatever a header says, its answer is one well-formed message that others can read, and MSA-2 is the MSH-10 that came.
 
 Input: the answer's code, its mode, its errors; then the bytes that are answered.
 """
@@ -13,7 +13,7 @@ import hl7
 from ophl7.errors import Unreadable
 from ophl7.hl7v2 import ack, answer, batch
 from ophl7.hl7v2.charset import encode
-from ophl7.hl7v2.codes import CODES, TABLE_0357
+from ophl7.hl7v2.codes import CODES, TABLE_0357, Severity
 from ophl7.hl7v2.delimiters import Delimiters
 from ophl7.hl7v2.header import Answerable, read_header
 from ophl7.hl7v2.message import Message
@@ -22,7 +22,22 @@ from tests.fuzz.seeds import messages
 
 HEAD = 3
 BUDGET_SECONDS = 1.0
-TOKENS = (b"|2.1|", b"|2.2|", b"|2.3|", b"|2.4|", b"|2.5|", b"|2.7|", b"|2.9.1|", b"|3|", b"|AL|NE", b"|NE|AL", b"|||", b"\x00", b"\x7f", b"\x85")
+TOKENS = (
+    b"|2.1|",
+    b"|2.2|",
+    b"|2.3|",
+    b"|2.4|",
+    b"|2.5|",
+    b"|2.7|",
+    b"|2.9.1|",
+    b"|3|",
+    b"|AL|NE",
+    b"|NE|AL",
+    b"|||",
+    b"\x00",
+    b"\x7f",
+    b"\x85",
+)
 CODES_OF_ORIGINAL: tuple[ack.AckCode, ...] = ("AA", "AE", "AR")
 MODES: tuple[ack.AckMode, ...] = ("auto", "original", "accept", "auto")
 WHEN = datetime(2024, 7, 4, 14, 30, 15, tzinfo=UTC)
@@ -56,7 +71,7 @@ def check(data: bytes) -> None:
 
 def faults(choice: int, code: ack.AckCode) -> tuple[ack.AckError, ...]:
     """Up to three errors or warnings with texts and places that need escaping."""
-    severity: ack.Severity = "W" if code == "AA" else "E"
+    severity: Severity = "W" if code == "AA" else "E"
     ours = ["", *sorted(name for name, one in CODES.items() if one.severity == severity)]
     codes = sorted(TABLE_0357)
     places = (None, ack.Location("PID", 1, 3, 2, 1), ack.Location("Z|^", 2), ack.Location("FT1", 1, choice % 30))

@@ -15,13 +15,49 @@ from tests.fuzz.seeds import published
 HEAD = 1
 BUDGET_SECONDS = 2.0
 NAMES = (
-    *("UNICODE UTF-8", "UNICODE", "8859/1", "8859/2", "8859/3", "8859/5", "8859/6", "8859/7", "8859/8", "8859/9", "8859/15", "ASCII"),
-    *("GB 18030-2000", "KS X 1001", "CNS 11643-1992", "BIG-5", "ISO IR14", "ISO IR87", "ISO IR159", "koi8-r", "utf-7", "utf-16", "hz"),
-    *("cp037", "punycode", "idna", "raw_unicode_escape", "unicode_escape", "rot13", "base64", "mac_roman", "iso2022_kr", "utf-8-sig"),
+    *("UNICODE UTF-8", "UNICODE", "8859/1", "8859/2", "8859/3"),
+    *("8859/5", "8859/6", "8859/7", "8859/8", "8859/9", "8859/15", "ASCII"),
+    *("GB 18030-2000", "KS X 1001", "CNS 11643-1992", "BIG-5"),
+    *("ISO IR14", "ISO IR87", "ISO IR159", "koi8-r", "utf-7", "utf-16", "hz"),
+    *("cp037", "punycode", "idna", "raw_unicode_escape", "unicode_escape"),
+    *("rot13", "base64", "mac_roman", "iso2022_kr", "utf-8-sig"),
 )  # fmt: skip
-FORCED = (None, None, None, "utf-8", "8859/1", "8859/3", "8859/7", "GB 18030-2000", "ISO IR87", "ISO IR14", "BIG-5", "koi8-r", "cp1140")
-SPOKEN = (("ISO IR87", "iso2022_jp"), ("ISO IR14", "shift_jis"), ("GB 18030-2000", "gb18030"), ("KS X 1001", "euc_kr"), ("8859/7", "iso8859_7"), ("hz", "hz"))  # fmt: skip
-TOKENS = (*(name.encode() for name in NAMES), b"\x1d", b"\x1b$B", b"\x1b(B", b"~{", b"~}", b"+AGE-", b"\x81\x30\x89\x38", b"\xa4\xa2", b"\r\n")
+FORCED = (
+    None,
+    None,
+    None,
+    "utf-8",
+    "8859/1",
+    "8859/3",
+    "8859/7",
+    "GB 18030-2000",
+    "ISO IR87",
+    "ISO IR14",
+    "BIG-5",
+    "koi8-r",
+    "cp1140",
+)
+SPOKEN = (
+    *(("ISO IR87", "iso2022_jp"), ("ISO IR14", "shift_jis"), ("GB 18030-2000", "gb18030")),
+    *(("KS X 1001", "euc_kr"), ("8859/7", "iso8859_7"), ("hz", "hz")),
+)
+TOKENS = (
+    *(name.encode() for name in NAMES),
+    b"\x1d",
+    b"\x1b$B",
+    b"\x1b(B",
+    b"~{",
+    b"~}",
+    b"+AGE-",
+    b"\x81\x30\x89\x38",
+    b"\xa4\xa2",
+    b"\r\n",
+    b"\\u0041",
+    b"\\N{DEL}",
+    b"~~",
+    b"\x0e",
+    b"\x0f",
+)
 
 
 def seeds() -> list[bytes]:

@@ -16,14 +16,24 @@ HEAD = 10
 BUDGET_SECONDS = 2.0
 _PUNCTUATION = string.punctuation.replace('"', "")
 TOKENS = (
-    *(b"\\F\\", b"\\S\\", b"\\T\\", b"\\R\\", b"\\E\\", b"\\H\\", b"\\N\\", b"\\X0D0A\\", b"\\XFF\\", b"\\X0\\", b"\\.br\\", b"\\.sp+3\\"),
-    *(b"\\C2842\\", b"\\M1B24\\", b"\\Zx1\\", b"\\ZF\\", b"\\F", b"\\\\", b"|", b"^", b"~", b"&", b"#", b"\r", b"\n", b"\x0b", b"\x1c"),
+    *(b"\\F\\", b"\\S\\", b"\\T\\", b"\\R\\", b"\\E\\", b"\\H\\"),
+    *(b"\\N\\", b"\\X0D0A\\", b"\\XFF\\", b"\\X0\\", b"\\.br\\", b"\\.sp+3\\"),
+    *(b"\\C2842\\", b"\\M1B24\\", b"\\Zx1\\", b"\\ZF\\", b"\\F", b"\\\\"),
+    *(b"|", b"^", b"~", b"&", b"#", b"\r", b"\n", b"\x0b", b"\x1c"),
 )  # fmt: skip
 
 
 def seeds() -> list[bytes]:
     """Texts with sequences of every kind, in the standard delimiters and in others."""
-    texts = [b"".join(TOKENS), b"a\\F\\b^c~d&e\\X41\\|", b"\\H\\F\\N\\", "Müller\\E\\F\\E\\山".encode(), b"C:\\Temp\\File", b'""', b""]
+    texts = [
+        b"".join(TOKENS),
+        b"a\\F\\b^c~d&e\\X41\\|",
+        b"\\H\\F\\N\\",
+        "Müller\\E\\F\\E\\山".encode(),
+        b"C:\\Temp\\File",
+        b'""',
+        b"",
+    ]
     heads = [bytes(HEAD), b"\x01" * 10, b"\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a", bytes(range(200, 210))]
     return [head + text for head in heads for text in texts]
 
@@ -68,8 +78,8 @@ def transcoded(text: str, source: Delimiters, target: Delimiters) -> None:
         return
     if _ambiguous(text, source, source) or _ambiguous(text, source, target) or _ambiguous(moved, target, target):
         return
-    pairs = ((source.field, target.field), (source.repetition, target.repetition))
-    pairs += ((source.component, target.component), (source.subcomponent, target.subcomponent))
+    pairs = [(source.field, target.field), (source.repetition, target.repetition)]
+    pairs += [(source.component, target.component), (source.subcomponent, target.subcomponent)]
     before, after = [text], [moved]
     for old, new in pairs:
         if old:

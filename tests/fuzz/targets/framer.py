@@ -1,4 +1,4 @@
-"""However a stream is cut, the framer gives what a reader of single bytes gives, one event a block, and keeps no more than the limit.
+"""However a stream is cut, it gives what a reader of single bytes gives, one event a block, and no more is kept than the limit.
 
 Input: the longest payload, the most junk, where it is cut, where nothing follows for 50 ms; then the stream.
 """
@@ -6,13 +6,27 @@ Input: the longest payload, the most junk, where it is cut, where nothing follow
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from ophl7.mllp.framing import CR, FS, VT, Damaged, Frame, Framer
 from tests.fuzz.seeds import framed_messages
 
 HEAD = 4
 BUDGET_SECONDS = 2.0
-TOKENS = (b"\x0b", b"\x1c\r", b"\x1c", b"\x0b\x0b", b"\x1c\x1c\r", b"\x1cx", b"\r", b"\n", b"\x00", b" ", b"MSH|^~\\&|", b"junk")
+TOKENS = (
+    b"\x0b",
+    b"\x1c\r",
+    b"\x1c",
+    b"\x0b\x0b",
+    b"\x1c\x1c\r",
+    b"\x1cx",
+    b"\r",
+    b"\n",
+    b"\x00",
+    b" ",
+    b"MSH|^~\\&|",
+    b"junk",
+)
 _SIZES = (0, 1, 2, 7, 40, 200, 1000, 70_000)
 _JUNK = (0, 1, 5, 64, 1000, 65_536)
 _COMPACTED = 64 * 1024  # so many bytes that are done with may still lie in front
@@ -43,7 +57,11 @@ def check(data: bytes) -> None:
     ended = head[3] % 2 == 1
     wanted = Slow(most, junk)
     wanted.read(stream, quiet, ended=ended)
-    for way in (pieces, cut_at(stream, quiet), cut_at(stream, set(range(0, len(stream), 1 if len(stream) < 600 else 97)) | quiet)):
+    for way in (
+        pieces,
+        cut_at(stream, quiet),
+        cut_at(stream, set(range(0, len(stream), 1 if len(stream) < 600 else 97)) | quiet),
+    ):
         found = by_framer(way, quiet, most, junk, ended=ended)
         assert found.events == wanted.events
         assert found.flooded == wanted.flooded
@@ -77,7 +95,7 @@ def quiet_places(pieces: list[bytes], how: int) -> set[int]:
 def cut_at(stream: bytes, places: set[int]) -> list[bytes]:
     """The stream cut at these places."""
     edges = sorted({0, len(stream), *(place for place in places if place <= len(stream))})
-    return [stream[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [stream[start:end] for start, end in pairwise(edges)]
 
 
 @dataclass

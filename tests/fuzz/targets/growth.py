@@ -1,6 +1,7 @@
 """No 64 KB, whatever is repeated in them, keep any reader or the intake busy for seconds.
 
-Input: which reader; then what stands in front, what is repeated until there are 64 KB, and what stands behind, with a GS between them.
+Input: which reader; then what stands in front, what is repeated until there are 64 KB, and what stands
+behind, with a GS between.
 """
 
 from __future__ import annotations
@@ -27,7 +28,24 @@ from tests.fuzz.targets import intake
 HEAD = 1
 BUDGET_SECONDS = 2.0  # for 64 KB and, with atheris counting edges, about a tenth of what it would be without
 LENGTH = 64 * 1024
-TOKENS = (b"\x1d", b"\x1d\x1d", b"\r\n", b"\n\r", b"\rMSH", b"\nMSH|", b"\rBHS|^~\\&", b"\\", b"\\X", b"\\X41", b"~", b"&", b"\x0b", b"\x1c", b" ", b"\x00")
+TOKENS = (
+    b"\x1d",
+    b"\x1d\x1d",
+    b"\r\n",
+    b"\n\r",
+    b"\rMSH",
+    b"\nMSH|",
+    b"\rBHS|^~\\&",
+    b"\\",
+    b"\\X",
+    b"\\X41",
+    b"~",
+    b"&",
+    b"\x0b",
+    b"\x1c",
+    b" ",
+    b"\x00",
+)
 _OTHER = Delimiters("!", "+", "*", "%", ";")
 _ZONE = ZoneInfo("UTC")
 _WHEN = datetime(2024, 7, 4, tzinfo=UTC)
@@ -98,7 +116,24 @@ READERS: tuple[Callable[[bytes], None], ...] = (
 
 def seeds() -> list[bytes]:
     """One line of each kind again and again, and pieces that a careless expression would look at twice."""
-    pieces = [b"\r\n", b"\r", b" ", b"\x00", b"\\", b"\\X41", b"~", b"&", b"^", b"|", b"\rMSH|^~\\&|", b"\rBHS|^~\\&", b"\x0b", b"\x1c", b'""', b"\xff"]
+    pieces = [
+        b"\r\n",
+        b"\r",
+        b" ",
+        b"\x00",
+        b"\\",
+        b"\\X41",
+        b"~",
+        b"&",
+        b"^",
+        b"|",
+        b"\rMSH|^~\\&|",
+        b"\rBHS|^~\\&",
+        b"\x0b",
+        b"\x1c",
+        b'""',
+        b"\xff",
+    ]
     header, _, rest = PRACTICE["emr"][0].partition(b"\r")
     lines = [line + b"\r" for line in rest.split(b"\r")[:-1]]
     inputs = [header + b"\r\x1d" + piece + b"\x1d" for piece in (*pieces, *lines)]

@@ -1,8 +1,8 @@
-"""Whatever bytes come from either peer, each block is settled once and kept as it came, nothing fails, and no log line quotes it.
+"""Whatever bytes come from either peer, each block is settled once and kept as it came, nothing fails, no log line quotes it.
 
-Input: the set-up; whether a patient, a booking and a charge are known; then stretches of bytes, each behind a GS and a letter that
-says whose they are (p: the PM's, e: the EMR's), and in capitals that the connection ends after them; q and r: the same two, and then
-nothing for a while.
+Input: the set-up; whether a patient, a booking and a charge are known; then stretches of bytes, each behind a GS and a letter
+that says whose they are (p: the PM's, e: the EMR's), and in capitals that the connection ends after them; q and r: the same
+two, and then nothing for a while.
 """
 
 from __future__ import annotations
@@ -25,9 +25,23 @@ from tests.fuzz.seeds import PRACTICE, published
 
 HEAD = 2
 BUDGET_SECONDS = 4.0
-TOKENS = (*(b"\x1d" + letter for letter in (b"p", b"e", b"q", b"r", b"P", b"E")), b"\x1c\r\x0b", b"\x1c\r", b"\x0b", b"\x1c", b"\x16\x03")
+TOKENS = (
+    *(b"\x1d" + letter for letter in (b"p", b"e", b"q", b"r", b"P", b"E")),
+    b"\x1c\r\x0b",
+    b"\x1c\r",
+    b"\x0b",
+    b"\x1c",
+    b"\x16\x03",
+)
 _SPLIT = b"\x1d"
-_HOW = {"p": ("pm", "on"), "e": ("emr", "on"), "q": ("pm", "quiet"), "r": ("emr", "quiet"), "P": ("pm", "end"), "E": ("emr", "end")}
+_HOW = {
+    "p": ("pm", "on"),
+    "e": ("emr", "on"),
+    "q": ("pm", "quiet"),
+    "r": ("emr", "quiet"),
+    "P": ("pm", "end"),
+    "E": ("emr", "end"),
+}
 _WORD = re.compile(r"[A-Za-z0-9]{6,}")
 _OF_THE_HEADER = ("control_id", "message_type", "trigger")  # contract 7 lets these out where they look like codes
 SILENT = frozenset({"cut_off"})
@@ -43,7 +57,8 @@ def seeds() -> list[bytes]:
     ours = {"p": PRACTICE["pm"], "e": PRACTICE["emr"]}
     alone = [b"\0\1" + stretch(how, raw) for how, some in ours.items() for raw in some]
     together = [
-        bytes((setup, 0)) + b"".join(stretch(how, *some[start : start + 4]) for start in (0, 4, 8) for how, some in ours.items())
+        bytes((setup, 0))
+        + b"".join(stretch(how, *some[start : start + 4]) for start in (0, 4, 8) for how, some in ours.items())
         for setup in range(len(policies()))
     ]
     twice = [b"\0\1" + stretch("q", raw, raw) + stretch("P", raw) for raw in PRACTICE["pm"][:3]]
@@ -127,7 +142,11 @@ def kept(desk: FuzzDesk) -> None:
     assert not [row.row for row in rows if row.row.startswith("handler:")]
     assert not [row.key for row in desk.store.holds.values() if row.key.startswith("handler:")]
     at = 0
-    settled = {session: list(session.settled) for session in {one.session for one in desk.intake.offered} if isinstance(session, Answered)}
+    settled = {
+        session: list(session.settled)
+        for session in {one.session for one in desk.intake.offered}
+        if isinstance(session, Answered)
+    }
     for envelope in desk.intake.offered:
         session = envelope.session
         assert isinstance(session, Answered)
@@ -177,7 +196,7 @@ def echoed(row: JournalRow) -> None:
         with contextlib.suppress(Unreadable):
             header = Message.parse(body)
     if header is not None and header.control_id.isascii() and header.control_id.isprintable():
-        assert header.encoding in {"iso2022_jp"} or read.control_id == header.control_id
+        assert header.encoding == "iso2022_jp" or read.control_id == header.control_id
 
 
 @lru_cache(maxsize=1)

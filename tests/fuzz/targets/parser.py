@@ -1,4 +1,4 @@
-"""Any bytes are a message or unreadable; of a message every byte comes back, any path reads or is none, and python-hl7 sees the same fields.
+"""Any bytes are a message or unreadable; every byte of one comes back, any path reads, and python-hl7 sees the same fields.
 
 Input: which charset is forced; then the bytes.
 """
@@ -19,7 +19,19 @@ from tests.fuzz.seeds import messages
 HEAD = 1
 BUDGET_SECONDS = 2.0
 FORCED = (None, None, None, None, "utf-8", "8859/1", "8859/7", "GB 18030-2000", "ISO IR87", "BIG-5")
-TOKENS = (b"PID-3[2].4.1", b"OBX[2]-5", b"\r\n", b"\n", b"\r\r", b"\n\r", b"FHS|^~\\&", b"MSH|^~\\&|", b"MSH#%$@!#", b"MSH|^~&|", b"|\"\"|")
+TOKENS = (
+    b"PID-3[2].4.1",
+    b"OBX[2]-5",
+    b"\r\n",
+    b"\n",
+    b"\r\r",
+    b"\n\r",
+    b"FHS|^~\\&",
+    b"MSH|^~\\&|",
+    b"MSH#%$@!#",
+    b"MSH|^~&|",
+    b'|""|',
+)
 PATHS = ("PID-3", "PID-3[2].4.1", "PID-5.1", "OBX[2]-5", "MSH-1", "MSH-2", "MSH-2.1.1", "MSH-9.3", "MSH-8", "ZZZ-1", "MSH[2]-3")
 _MOST_FOR_PYTHON_HL7 = 1500  # it is slow
 

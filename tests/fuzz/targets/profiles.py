@@ -16,8 +16,33 @@ BUDGET_SECONDS = 2.0
 TOKENS = (
     *(f"{one.name} = ".encode() for one in fields(Profile)),
     *(f"[{one.name}]\n".encode() for one in fields(Profile)),
-    *(b"true\n", b"false\n", b'""\n', b'["PID-3", "PID-11"]\n', b"[]\n", b"{}\n", b"3\n", b"-1\n", b"1e400\n", b"2024-03-01\n", b"'PID-5'"),
-    *(b'"hold"', b'"replace"', b'"restore"', b'"pm"', b'"emr"', b'"PID-3"', b'"both"', b'"SCH-25.1"', b"nan", b"[[", b"\\u0000", b'"""'),
+    *(
+        b"true\n",
+        b"false\n",
+        b'""\n',
+        b'["PID-3", "PID-11"]\n',
+        b"[]\n",
+        b"{}\n",
+        b"3\n",
+        b"-1\n",
+        b"1e400\n",
+        b"2024-03-01\n",
+        b"'PID-5'",
+    ),
+    *(
+        b'"hold"',
+        b'"replace"',
+        b'"restore"',
+        b'"pm"',
+        b'"emr"',
+        b'"PID-3"',
+        b'"both"',
+        b'"SCH-25.1"',
+        b"nan",
+        b"[[",
+        b"\\u0000",
+        b'"""',
+    ),
 )
 
 

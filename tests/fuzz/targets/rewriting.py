@@ -1,4 +1,4 @@
-"""With another MSH-10, or with one more edit, only that field differs: every other byte leaves as it came, and the result is read again.
+"""With another MSH-10, or one more edit, only that field differs: every other byte leaves as it came, and is read again.
 
 Input: which segment and field is edited, with what; then the bytes.
 """
@@ -15,7 +15,19 @@ from tests.fuzz.seeds import messages
 
 HEAD = 3
 BUDGET_SECONDS = 2.0
-TOKENS = (b"\r\n", b"\n", b"\r\r", b"\r \r", b"\x1b$B;3ED\x1b(B", b"\x81\x7c", b"ISO IR87", b"ISO IR14", b"BIG-5", b"MSH#", b"MSH|^~\\&#|")
+TOKENS = (
+    b"\r\n",
+    b"\n",
+    b"\r\r",
+    b"\r \r",
+    b"\x1b$B;3ED\x1b(B",
+    b"\x81\x7c",
+    b"ISO IR87",
+    b"ISO IR14",
+    b"BIG-5",
+    b"MSH#",
+    b"MSH|^~\\&#|",
+)
 NEW = "N1X9"
 TEXTS = ("", '""', "x^y", "a\\F\\b\\S\\c\\T\\d", "7~8&9", "\\H\\x\\N\\", "é", "山", "\\X0D\\")
 _FIRST = re.compile(rb"(?:\xef\xbb\xbf|[\s\x00])*")
@@ -51,7 +63,13 @@ def check(data: bytes) -> None:
         except Unwritable:
             return
         assert edited[:index] + edited[index + 1 :] == after[:index] + after[index + 1 :]
-        same_but(after[index], edited[index], separator, number - (message.lines[index].split(separator.decode())[0] == "MSH"), message)
+        same_but(
+            after[index],
+            edited[index],
+            separator,
+            number - (message.lines[index].split(separator.decode())[0] == "MSH"),
+            message,
+        )
     if index:
         dropped = rewrite(message, NEW, [DropSegment(index), InsertAfter(index, "ZZZ")])
         assert lines(dropped) == [*after[:index], b"ZZZ", *after[index + 1 :]]
@@ -71,7 +89,18 @@ def lines(written: bytes) -> list[bytes]:
 
 def same_but(before: bytes, after: bytes, separator: bytes, place: int, message: Message) -> None:
     """Field by field, as text where a second byte may look like a separator."""
-    if message.encoding in {"gb18030", "gbk", "big5", "shift_jis", "iso2022_jp", "cp932", "big5hkscs", "cp950", "cp949", "euc_kr"}:
+    if message.encoding in {
+        "gb18030",
+        "gbk",
+        "big5",
+        "shift_jis",
+        "iso2022_jp",
+        "cp932",
+        "big5hkscs",
+        "cp950",
+        "cp949",
+        "euc_kr",
+    }:
         mark = separator.decode()
         old, new = before.decode(message.encoding).split(mark), after.decode(message.encoding).split(mark)
         assert padded(old, place, "") == padded(new, place, "")

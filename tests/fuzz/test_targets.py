@@ -1,0 +1,123 @@
+"""The short form of `make fuzz`: every seed, every past find and a few hundred fresh changes keep each target's sentence."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz.drive import Finds, watched
+from tests.fuzz.mutating import crossed, mutated
+from tests.fuzz.names import FOLDER, NAMES, load, sentence
+from tests.fuzz.targets import growth
+
+CHANGES = {"growth": 10, "intake": 150, "profiles": 60}
+LONGEST = 2048
+KEPT = 300_000  # bytes of inputs in the repository
+
+
+def kept(name: str) -> list[Path]:
+    """Past finds, and what earlier runs found worth keeping."""
+    return sorted([*(FOLDER / "finds" / name).glob("*"), *(FOLDER / "seeds" / name).glob("*")])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_seed_keeps_the_targets_sentence(name: str) -> None:
+    target = load(name)
+    seeds = target.seeds()
+    assert len(seeds) >= 20
+    for seed in seeds:
+        target.check(seed)
+
+
+@pytest.mark.parametrize(
+    "path", [path for name in NAMES for path in kept(name)], ids=lambda path: f"{path.parent.name}-{path.name}"
+)
+def test_what_once_broke_it_or_went_deep_keeps_it_too(path: Path) -> None:
+    load(path.parent.name).check(path.read_bytes())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_fresh_changes_keep_it(name: str) -> None:
+    target, chance = load(name), random.Random(7)
+    seeds = target.seeds()
+    for _ in range(CHANGES.get(name, 300)):
+        data = mutated(chance.choice(seeds), LONGEST, chance, target.TOKENS, target.HEAD)
+        target.check(crossed(data, chance.choice(seeds), LONGEST, chance, target.HEAD) if chance.random() < 0.2 else data)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_and_little_keep_it(name: str) -> None:
+    target = load(name)
+    first = range(12 if name == "growth" else 256)
+    for data in (b"", *(bytes((byte,)) for byte in first), b"\xff" * 64):
+        target.check(data)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_target_says_in_one_sentence_what_holds(name: str) -> None:
+    said = sentence(name)
+    assert said.endswith(".")
+    assert said.count(". ") == 0
+    assert (FOLDER.parents[1] / "docs" / "explanation" / "fuzzing.md").read_text("utf-8").count(said) == 1
+
+
+def test_what_is_kept_is_small() -> None:
+    assert sum(path.stat().st_size for name in NAMES for path in kept(name)) < KEPT
+
+
+def test_a_long_input_is_as_long_as_it_says() -> None:
+    lengths: list[int] = []
+    readers = growth.READERS
+    try:
+        growth.READERS = (lambda raw: lengths.append(len(raw)),)
+        growth.check(b"\x00front\x1dunit\x1dtail")
+    finally:
+        growth.READERS = readers
+    assert lengths[0] in range(growth.LENGTH - 4, growth.LENGTH + 1)
+
+
+def test_a_find_is_kept_once_a_place_with_its_traceback_and_the_run_goes_on(tmp_path: Path) -> None:
+    class Target:
+        BUDGET_SECONDS = 1000.0
+
+        @staticmethod
+        def check(data: bytes) -> None:
+            assert data != b"bad"
+
+    run = watched(Target, Finds(tmp_path, "framer"))  # type: ignore[arg-type]  # a class is module enough
+    for data in (b"bad", b"good", b"bad", b"bad", b"bad", b"bad"):
+        run(data)
+    found = [path for path in tmp_path.iterdir() if not path.suffix]
+    assert [path.read_bytes() for path in found] == [b"bad"]
+    assert "AssertionError" in found[0].with_suffix(".txt").read_text()
+
+
+def test_an_input_that_takes_too_long_is_a_find(tmp_path: Path) -> None:
+    class Target:
+        BUDGET_SECONDS = -1.0
+
+        @staticmethod
+        def check(data: bytes) -> None:
+            """Nothing."""
+
+    watched(Target, Finds(tmp_path, "framer"))(b"slow")  # type: ignore[arg-type]  # a class is module enough
+    assert "TooSlow" in next(tmp_path.glob("*.txt")).read_text()
+
+
+def test_a_target_that_is_none_is_named() -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz"],
+        cwd=FOLDER.parents[1],
+        env={"FUZZ_TARGETS": "framer,nonsense", "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert told.returncode == 2
+    assert "nonsense" in told.stderr
+    assert "framer" in told.stderr
