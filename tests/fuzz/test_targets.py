@@ -5,14 +5,23 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
+from ophl7.engine.deciding import Decision
+from ophl7.engine.storage import Rows
+from ophl7.hl7v2 import ack
+from ophl7.mllp.session import Session
+from ophl7.observe.telling import EngineTeller
+from ophl7.store.memory import MemoryStore
+from tests.fuzz import seeds
 from tests.fuzz.drive import Finds, watched
 from tests.fuzz.mutating import crossed, mutated
 from tests.fuzz.names import FOLDER, NAMES, load, sentence
-from tests.fuzz.targets import growth
+from tests.fuzz.targets import growth, intake
 
 CHANGES = {"growth": 10, "intake": 150, "profiles": 60}
 LONGEST = 2048
@@ -27,9 +36,9 @@ def kept(name: str) -> list[Path]:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_seed_keeps_the_targets_sentence(name: str) -> None:
     target = load(name)
-    seeds = target.seeds()
-    assert len(seeds) >= 20
-    for seed in seeds:
+    first = target.seeds()
+    assert len(first) >= 20
+    for seed in first:
         target.check(seed)
 
 
@@ -43,17 +52,17 @@ def test_what_once_broke_it_or_went_deep_keeps_it_too(path: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_fresh_changes_keep_it(name: str) -> None:
     target, chance = load(name), random.Random(7)
-    seeds = target.seeds()
+    first = target.seeds()
     for _ in range(CHANGES.get(name, 300)):
-        data = mutated(chance.choice(seeds), LONGEST, chance, target.TOKENS, target.HEAD)
-        target.check(crossed(data, chance.choice(seeds), LONGEST, chance, target.HEAD) if chance.random() < 0.2 else data)
+        data = mutated(chance.choice(first), LONGEST, chance, target.TOKENS, target.HEAD)
+        target.check(crossed(data, chance.choice(first), LONGEST, chance, target.HEAD) if chance.random() < 0.2 else data)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_and_little_keep_it(name: str) -> None:
     target = load(name)
-    first = range(12 if name == "growth" else 256)
-    for data in (b"", *(bytes((byte,)) for byte in first), b"\xff" * 64):
+    bytes_tried = range(12 if name == "growth" else 256)
+    for data in (b"", *(bytes((byte,)) for byte in bytes_tried), b"\xff" * 64):
         target.check(data)
 
 
@@ -121,3 +130,60 @@ def test_a_target_that_is_none_is_named() -> None:
     assert told.returncode == 2
     assert "nonsense" in told.stderr
     assert "framer" in told.stderr
+
+
+def _leak(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = EngineTeller.decided
+
+    def decided(self: EngineTeller, decision: Decision) -> None:
+        told(self, decision)
+        self._log.info("message_committed", reason="Rivers^Adalbert")
+
+    monkeypatch.setattr(EngineTeller, "decided", decided)
+
+
+def _answer_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = Session.answer
+
+    def answer(self: Session, payload: bytes | None) -> None:
+        given(self, payload)
+        if payload is not None:
+            self._transport.write(b"\x0b" + payload + b"\x1c\r")
+
+    monkeypatch.setattr(Session, "answer", answer)
+
+
+def _forget_the_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = MemoryStore.commit
+
+    async def commit(self: MemoryStore, rows: Rows) -> None:
+        rows.journal = [row._replace(raw=row.raw.upper()) for row in rows.journal]
+        await written(self, rows)
+
+    monkeypatch.setattr(MemoryStore, "commit", commit)
+
+
+def _echo_another_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    built = ack.build
+
+    def build(*given: Any, **named: Any) -> bytes:  # noqa: ANN401 - whatever it is called with
+        return built(*given, **named).replace(b"|P1\r", b"|P2\r")
+
+    monkeypatch.setattr("ophl7.engine.answers.build", build)
+
+
+def _fail_in_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_arrival(*_given: object) -> NoReturn:
+        raise KeyError("a fault of ours")
+
+    monkeypatch.setattr("ophl7.engine.frames.read_arrival", read_arrival)
+
+
+@pytest.mark.parametrize("fault", [_leak, _answer_twice, _forget_the_bytes, _echo_another_id, _fail_in_reading])
+def test_a_fault_in_the_intake_is_seen(fault: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    payload = seeds.PRACTICE["pm"][0].replace(b"Ada", b"Adalbert")
+    data = b"\0\0" + intake.stretch("p", payload)
+    intake.check(data)
+    fault(monkeypatch)
+    with pytest.raises((AssertionError, KeyError)):
+        intake.check(data)
