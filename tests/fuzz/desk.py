@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from ophl7.domain.policy import PeerPolicy, Policy
+from ophl7.domain.policy import Policy
 from ophl7.engine.custody import Custody
 from ophl7.engine.deciding import Decider
 from ophl7.engine.ids import Ids
@@ -26,9 +26,8 @@ from ophl7.observe.alarms import Alarms
 from ophl7.observe.logs import make_log
 from ophl7.observe.metrics import Counters
 from ophl7.observe.telling import EngineTeller, ListenerTeller
-from ophl7.profiles.reading import read
 from ophl7.store.memory import MemoryStore
-from tests.unit.engine.desk import ManualClock, Seen, policy
+from tests.unit.engine.desk import ManualClock, Seen
 
 T = TypeVar("T")
 MAX_BYTES = 128 * 1024
@@ -151,26 +150,6 @@ class Answered(Session):
 def _router() -> Router:
     parts = load_parts()
     return Router(parts.handlers, parts.rules)
-
-
-@lru_cache(maxsize=1)
-def policies() -> Sequence[Policy]:
-    """The set-ups of decisions 1, then what one peer's settings and profiles change."""
-    owners: Any = {"patient_authority": "emr", "schedule_authority": "emr"}
-
-    def peers(pm: PeerPolicy, emr: PeerPolicy | None = None) -> Policy:
-        return policy(peers={"pm": pm, "emr": emr or PeerPolicy("EMR")})
-
-    return (
-        policy(),
-        policy(**owners),
-        policy(schedule_authority="emr"),
-        peers(PeerPolicy("PM", ack_mode="accept"), PeerPolicy("EMR", ack_mode="none")),
-        peers(PeerPolicy("PM", weak_control_ids=True), PeerPolicy("EMR", weak_control_ids=True)),
-        peers(PeerPolicy("PM", encoding="ISO IR87"), PeerPolicy("EMR", encoding="8859/1")),
-        peers(PeerPolicy("PM", profile=read("nextgen")), PeerPolicy("EMR", profile=read("ecw"))),
-        peers(PeerPolicy("PM", profile=read("centricity")), PeerPolicy("EMR", profile=read("epic"))),
-    )
 
 
 class FuzzDesk:

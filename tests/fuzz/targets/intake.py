@@ -20,8 +20,9 @@ from ophl7.errors import Unreadable
 from ophl7.hl7v2 import answer, batch
 from ophl7.hl7v2.message import Header, Message, read_header
 from ophl7.mllp.framing import Frame, Framer, frame
-from tests.fuzz.desk import Answered, FuzzDesk, Wire, loop, policies, run
+from tests.fuzz.desk import Answered, FuzzDesk, Wire, loop, run
 from tests.fuzz.seeds import PRACTICE, published
+from tests.fuzz.setups import policies
 
 HEAD = 2
 BUDGET_SECONDS = 4.0
