@@ -76,8 +76,9 @@ def test_a_line_feed_inside_a_message_that_uses_cr_is_data() -> None:
     assert message.value("NTE-3") == "first\nsecond"
 
 
-def test_one_cr_at_the_very_end_does_not_make_a_line_feed_message_one_segment() -> None:
-    message = Message.parse(f"{MSH}\nPID|1\nPV1|1\r".encode())
+@pytest.mark.parametrize("tail", ["\r", "\r\n", "\r\n\r\n"])
+def test_one_cr_at_the_very_end_does_not_make_a_line_feed_message_one_segment(tail: str) -> None:
+    message = Message.parse(f"{MSH}\nPID|1\nPV1|1{tail}".encode())
     assert [segment.name for segment in message.segments] == ["MSH", "PID", "PV1"]
 
 
