@@ -59,9 +59,9 @@ def take_custody(uow: UnitOfWork, arrival: Arrival, ruling: Ruling, number: int,
 def failed_effects(arrival: Arrival, message: Message, ruling: Ruling, error: Exception) -> Ruling:
     """An effect that cannot be written is a fault of ours: custody, and a person is told (#95).
 
-    That a value (the owner's, a code, an id) does not fit the message that it must stand in is nobody's fault, and rings no alarm:
-    five patients with such names must not close a listener. What mends it may be the next message of the same patient, so only
-    charges, which are never stale, wait behind it.
+    That a value (the owner's, a code, an id) does not fit the message that it must stand in is nobody's fault and rings no
+    alarm: five patients with such names must not close a listener. What mends it may be the next message of the same patient,
+    so only charges, which are never stale, wait behind it.
     """
     held = Ruling(ruling.match)
     scope = record_scope(ruling.match, arrival, message)

@@ -24,7 +24,7 @@ def split_lines(text: str, end: str) -> list[str]:
     if text and text[-1] in _TAIL:
         text = text.rstrip(_TAIL)
     if end == "\n":
-        lines = [line.strip("\r") for line in text.split("\n")] if "\r" in text else text.split("\n")
+        lines = text.partition("\r")[0].split("\n")  # from the first CR on it is blank, says `terminator`
     elif "\n" in text:
         # Behind a CR a segment begins, so an LF there belongs to the terminator, also where senders mix CR and CRLF.
         lines = [line.lstrip("\n") for line in text.split("\r")]

@@ -54,8 +54,8 @@ def check(data: bytes) -> None:
     same_but(before[0], after[0], separator, 9, message)
     assert lines(rewrite(message, NEW)) == after
     again = Message.parse_lenient(plain)
-    assert again.control_id == NEW
-    assert again.delimiters == message.delimiters
+    # Bytes that do not fit the charset may be gone with the old MSH-10: then it is read in another one, and cut elsewhere.
+    assert message.damaged or (again.control_id, again.delimiters) == (NEW, message.delimiters)
     index, number, text = head[0] % len(before), 1 + head[1] % 40, TEXTS[head[2] % len(TEXTS)]
     if number > 2 and (index, number) != (0, 10):
         try:

@@ -1,4 +1,4 @@
-"""A value that we must put into a message and that does not fit its charset: that message waits, and nothing else does (#95)."""
+"""A value that we must put into a message and that does not fit its charset: that message waits, nothing else (#95)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.unit.engine.desk import Desk, adt, dft, ft1, message, msh, pid
 
 
 async def test_a_value_that_the_senders_charset_lacks_holds_that_message_and_is_no_fault_of_a_part() -> None:
-    """The owner's value stands where a foreign one stood (#5); no question mark does, and nobody's listener is closed for it."""
+    """The owner's value stands where a foreign one stood (#5); no question mark does, and no listener is closed for it."""
     async with Desk() as desk:
         await desk.send("pm", adt("R1", "A28"))
         theirs = message(msh("ADT^A08", "E1"), "EVN||20240301100000", pid(), "AL1|1|DA|P^山")
