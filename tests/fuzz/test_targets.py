@@ -28,6 +28,12 @@ LONGEST = 2048
 KEPT = 300_000  # bytes of inputs in the repository
 
 
+@pytest.fixture(autouse=True)
+def shorter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is long costs time, and time is judged by `make fuzz` alone."""
+    monkeypatch.setattr(growth, "LENGTH", 4096)
+
+
 def kept(name: str) -> list[Path]:
     """Past finds, and what earlier runs found worth keeping."""
     return sorted([*(FOLDER / "finds" / name).glob("*"), *(FOLDER / "seeds" / name).glob("*")])
