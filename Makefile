@@ -5,7 +5,7 @@
 SHELL := /bin/sh
 .SHELLFLAGS := -eu -c
 .DEFAULT_GOAL := help
-.PHONY: help env run demo test check lint types imports unit rest bench soak crash image-check format lock clean
+.PHONY: help env run demo test check lint types imports unit rest bench soak crash fuzz image-check format lock clean
 
 BIN := .venv/bin
 # virtualenv and what it needs, out of the lock; only where python3 comes without its venv module.
@@ -31,6 +31,7 @@ help:
 	@echo "make bench    measure throughput and latency"
 	@echo "make soak     a million messages at a steady rate: what grows, what slows down (SOAK_MESSAGES)"
 	@echo "make crash    kill the broker at full length and look for loss"
+	@echo "make fuzz     change inputs for half an hour a target and look for what breaks a promise"
 	@echo "make image-check  build the container image and run it (needs root, podman, buildah, debootstrap)"
 	@echo "make format   format the code        make lock   refresh constraints.txt        make clean"
 
@@ -94,6 +95,14 @@ soak: env
 crash: env
 	CRASH_LENGTH=full $(if $(ROUNDS),CRASH_ROUNDS=$(ROUNDS)) $(if $(SEED),CRASH_SEED=$(SEED)) $(BIN)/python -m pytest -q -p no:randomly --timeout=5400 tests/crash tests/durability
 
+# The fuzzer has wheels for some Pythons only and nobody else needs it: a lock of its own, installed here and nowhere else.
+# FUZZ_SECONDS a target, FUZZ_TARGETS, FUZZ_JOBS at once, FUZZ_FOLDER: docs/explanation/fuzzing.md.
+fuzz: env
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes --requirement constraints-fuzz.txt \
+		|| { echo "The fuzzer (atheris) has no wheel for $$($(BIN)/python -V) on this machine; run make fuzz with another python3." >&2; exit 2; }
+	@FUZZ_SECONDS="$(FUZZ_SECONDS)" FUZZ_TARGETS="$(FUZZ_TARGETS)" FUZZ_JOBS="$(FUZZ_JOBS)" FUZZ_FOLDER="$(FUZZ_FOLDER)" \
+		$(BIN)/python -m tests.fuzz
+
 # Where these tools are missing it says what to install, and ends with 2; `make test` says that it skipped this.
 image-check: env
 	@$(BIN)/python -m tests.packaging.image.base
@@ -107,7 +116,8 @@ format: env
 lock:
 	@command -v uv >/dev/null || { echo "make lock needs uv (python3 -m pip install uv)" >&2; exit 2; }
 	uv pip compile --quiet --universal --group dev --all-extras --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate pyproject.toml -o constraints.txt
-	@! grep -n '://' constraints.txt
+	uv pip compile --quiet --universal --group fuzz --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate -o constraints-fuzz.txt
+	@! grep -n '://' constraints.txt constraints-fuzz.txt
 
 clean:
 	rm -rf .venv .boot build dist htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -55,6 +55,7 @@ _WAITING: Mapping[str, str] = MappingProxyType(
         "delete": "what is still open about the patient",
         "retired": "somebody to look at the chart that was merged away",
         "handler": "a part of the broker to be mended",
+        "unwritable": "a value that fits the message's characters",
         "refused": "somebody to have it corrected by its sender",
         "repeat": "a biller to say whether it is a repetition",
     }

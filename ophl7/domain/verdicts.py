@@ -26,6 +26,8 @@ _ONLY_BY_EVENT: Mapping[str, str] = MappingProxyType(
         "patient": "register the patient in the system that owns patients, and the message goes on by itself; or discard it",
         "target": "register the patient who remains in the system that owns patients, and it goes on by itself; or discard it",
         "handler": "mend that part or switch it off, restart ophl7, and release the message again; or discard it",
+        "unwritable": "have its sender write in UTF-8 and say so in MSH-18, or the value changed in the other system, and "
+        "release the message again; or discard it",
         "refused": "have the sender correct it and send it as a new message, and discard this one",
     }
 )

@@ -22,7 +22,7 @@ from ophl7.engine.ruling import Ruling
 from ophl7.engine.storage import ClosedHow, DeliveryRow, HeldMessage, HoldRow, JournalUpdate, Keys
 from ophl7.engine.timing import OVERTAKEN, keep_mark
 from ophl7.engine.unit_of_work import UnitOfWork
-from ophl7.errors import Unreadable
+from ophl7.errors import Unreadable, Unwritable
 from ophl7.hl7v2.message import Message
 
 # Messages in custody to be judged again, each with the message that has met its condition; None: a person has.
@@ -57,10 +57,19 @@ def take_custody(uow: UnitOfWork, arrival: Arrival, ruling: Ruling, number: int,
 
 
 def failed_effects(arrival: Arrival, message: Message, ruling: Ruling, error: Exception) -> Ruling:
-    """An effect that cannot be written is a fault of ours: custody, and a person is told (#95)."""
+    """An effect that cannot be written is a fault of ours: custody, and a person is told (#95).
+
+    That a value (the owner's, a code, an id) does not fit the message that it must stand in is nobody's fault and rings no
+    alarm: five patients with such names must not close a listener. What mends it may be the next message of the same patient,
+    so only charges, which are never stale, wait behind it.
+    """
     held = Ruling(ruling.match)
-    reason = f"the effects could not be written: {describe(error)}"
-    held.note(hold("#95", "handler:engine", reason, blocks=record_scope(ruling.match, arrival, message)))
+    scope = record_scope(ruling.match, arrival, message)
+    if isinstance(error, Unwritable):
+        reason = f"a value that must stand in this message does not fit it: {error}"
+        held.note(hold("#95", f"unwritable:{arrival.peer.upper()}", reason, blocks=scope if message.type == "DFT" else ""))
+    else:
+        held.note(hold("#95", "handler:engine", f"the effects could not be written: {describe(error)}", blocks=scope))
     return held
 
 

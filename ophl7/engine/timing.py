@@ -25,7 +25,7 @@ from ophl7.hl7v2.message import Message
 LANES: Final = 3
 
 # Holds of these kinds delay nobody else, so the sender may have gone on about the same patient meanwhile (#88).
-OVERTAKEN: Final = frozenset({"identity", "delete", "retired"})
+OVERTAKEN: Final = frozenset({"identity", "delete", "retired", "unwritable"})
 
 _PLACES: Final = {"EVN-2": Location("EVN", field=2), "MSH-7": Location("MSH", field=7), "PID-33": Location("PID", field=33)}
 

@@ -34,7 +34,11 @@ _TABLE_0211 = {
 }
 _AUTOMATIC = frozenset({"", "ASCII", "US-ASCII", "ISO IR6", "ANSI"})
 # Where a second byte may look like ASCII (a separator, say), and a lone undecodable byte cannot be kept in its place for sure.
-MULTIBYTE = frozenset({"gb18030", "euc_kr", "big5", "shift_jis", "iso2022_jp"})
+MULTIBYTE = frozenset(
+    {"gb18030", "gb2312", "gbk", "euc_kr", "cp949", "big5", "big5hkscs", "cp950", "shift_jis", "cp932", "euc_jp", "iso2022_jp"}
+)
+# Every byte, and what switches the charsets that have several: ISO 2022 by ESC, SO and SI, HZ by a tilde; and Python's escape.
+_PROBE = bytes(range(256)) + b"\x1b$B!!\x1b(B\x1b$)C\x0e!!\x0f~{!!~}\\u0041"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -64,12 +68,27 @@ def codec(name: str) -> str | None:
         return _TABLE_0211[plain]
     try:
         found = codecs.lookup(plain).name
-        fits = "MSH|\r\n".encode(found) == b"MSH|\r\n"  # excludes UTF-16, EBCDIC, and codecs that are no charsets
     except (LookupError, UnicodeError, TypeError, ValueError):
         return None
-    if not fits:
+    if found not in MULTIBYTE | {"utf-8"} and not _is_of_bytes(found):
         return None
     return {"ascii": None, "iso8859-1": "cp1252"}.get(found, found)
+
+
+def _is_of_bytes(name: str) -> bool:
+    """Whether each byte is a character by itself or none, those of ASCII as there.
+
+    Excludes UTF-16 and EBCDIC; codecs in which some ASCII means something else (UTF-7, HZ, ISO 2022, `raw_unicode_escape`), for
+    with them bytes do not come back from text; and codecs that are no charsets (IDNA, Punycode, Base64).
+    """
+    try:
+        if "MSH|\r\n".encode(name) != b"MSH|\r\n":
+            return False
+        text = _PROBE.decode(name, "surrogateescape")
+        own = text[:128] == _PROBE[:128].decode("ascii") and len(text) == len(_PROBE)
+        return own and text.encode(name, "surrogateescape") == _PROBE
+    except (LookupError, UnicodeError, TypeError, ValueError):
+        return False
 
 
 def choose(raw: bytes, forced: str | None = None, msh18: bytes = b"") -> Decoded:

@@ -145,10 +145,15 @@ class _Checker:
         segments = self._message.segments
         places = [place for place, one in enumerate(segments) if self._is_known(one.name)]
         names = [segments[place].name for place in places]
+        counts: Counter[str] = Counter()
+        which: list[int] = []  # the how-many-th of its name each one is
+        for name in names:
+            counts[name] += 1
+            which.append(counts[name])
         found: dict[int, list[Finding]] = {}
         for misfit in misfits(names, parts):
             place = places[misfit.position] if misfit.position < len(places) else len(segments)
-            occurrence = 0 if misfit.kind == "missing" else names[: misfit.position + 1].count(misfit.name)
+            occurrence = 0 if misfit.kind == "missing" else which[misfit.position]
             text = {
                 "missing": f"is required in {self._structure} and missing here",
                 "often": f"occurs more often here than {self._structure} allows",

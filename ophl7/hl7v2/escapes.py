@@ -11,7 +11,7 @@ from ophl7.hl7v2.delimiters import STANDARD, Delimiters
 # Every sequence that the standard defines. Those that we do not decode are matched as well, so that their closing
 # escape character is never taken for the opening one of the next (`\H\F\N\` is a highlighted F, not a separator).
 _HEX = "[0-9A-Fa-f]"
-_BODY = rf"[FSTREPHN]|X(?:{_HEX}{{2}})+|\.[A-Za-z]{{2}}[+-]?[0-9]*|C{_HEX}{{4}}|M{_HEX}{{4}}(?:{_HEX}{{2}})?|Z[A-Za-z0-9]*"
+_BODY = rf"[FSTREPHN]|X(?:{_HEX}{{2}})+|\.[A-Za-z]{{2}}(?:[+-]?[0-9]+)?|C{_HEX}{{4}}|M{_HEX}{{4}}(?:{_HEX}{{2}})?|Z[A-Za-z0-9]*"
 # These would end a segment or a frame if they were written as they are.
 _CONTROLS = {"\r": "X0D", "\n": "X0A", "\x0b": "X0B", "\x1c": "X1C"}
 

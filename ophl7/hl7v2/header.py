@@ -72,7 +72,7 @@ class Header:
 def read_header(raw: bytes) -> Header | None:
     """The first MSH found anywhere at the start of a line of `raw`; None when there is none. Never raises.
 
-    Where MSH-2 is unusable the fields are read all the same, and the answer is written in the standard delimiters.
+    Where MSH-2 is unusable the fields are read all the same, and the answer is written in the standard ones.
     """
     found = _MSH.search(raw)
     if found is None:
@@ -83,7 +83,8 @@ def read_header(raw: bytes) -> Header | None:
     try:
         delimiters = read_delimiters(separator, fields[1])
     except Unreadable:
-        delimiters = Delimiters(separator, *STANDARD.encoding_characters) if separator not in "^~\\&" else STANDARD
+        # The sender's own separator even where it is one of those: no field holds it, so each is echoed as it came.
+        delimiters = Delimiters(separator, *STANDARD.encoding_characters.replace(separator, "#"))
     kind = fields[8].split(delimiters.component)
     return Header(
         delimiters=delimiters,

@@ -10,15 +10,13 @@ _SEGMENT_AFTER_LF = re.compile(r"\n[A-Z][A-Z0-9]{2}[^A-Za-z0-9\s]")
 
 
 def terminator(text: str) -> str:
-    """CR, CRLF or LF: LF only if the text has no CR (but one at its very end, behind LF-separated segments)."""
+    """CR, CRLF or LF: LF only if the text has no CR (but one at its very end, or CRLF, behind LF-separated segments)."""
     first = text.find("\r")
     if first < 0:
         return "\n"
-    if text.startswith("\n", first + 1):
-        return "\r\n"
     if "\n" in text[:first] and not text[first:].strip(_BLANK) and _SEGMENT_AFTER_LF.search(text, 0, first):
         return "\n"
-    return "\r"
+    return "\r\n" if text.startswith("\n", first + 1) else "\r"
 
 
 def split_lines(text: str, end: str) -> list[str]:
@@ -26,7 +24,7 @@ def split_lines(text: str, end: str) -> list[str]:
     if text and text[-1] in _TAIL:
         text = text.rstrip(_TAIL)
     if end == "\n":
-        lines = [line.strip("\r") for line in text.split("\n")] if "\r" in text else text.split("\n")
+        lines = text.partition("\r")[0].split("\n")  # from the first CR on it is blank, says `terminator`
     elif "\n" in text:
         # Behind a CR a segment begins, so an LF there belongs to the terminator, also where senders mix CR and CRLF.
         lines = [line.lstrip("\n") for line in text.split("\r")]

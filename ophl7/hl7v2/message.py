@@ -220,7 +220,7 @@ class Message:
             separator = self.delimiters.field
             names: dict[str, list[int]] = {}
             for index, line in enumerate(self.lines):
-                name = line[:3] if line[3:4] == separator else line.split(separator, 1)[0]
+                name = line.partition(separator)[0]
                 if name in names:
                     names[name].append(index)
                 else:

@@ -60,7 +60,7 @@ def with_control_id(raw: bytes, control_id: str, forced_encoding: str | None = N
         if len(fields) > 9:
             fields[9] = control_id.encode("ascii")
             body = b"|".join(fields) + raw[end:]
-            if b"\r\r" not in body and body[-1:] not in {b"\x00", b"\x1c"}:
+            if b"\r\r" not in body and not body.removesuffix(b"\r").endswith((b"\x00", b"\x0b", b"\x1c")):
                 return body if body.endswith(b"\r") else body + b"\r"
     return rewrite(Message.parse_lenient(raw, forced_encoding), control_id, ())
 

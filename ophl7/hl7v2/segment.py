@@ -145,7 +145,9 @@ class Segment:
             return None
         marks = self._marks
         if number <= 2 and self.name == "MSH":  # the delimiters themselves have no structure
-            return text if repetition == 1 and component <= 1 and subcomponent <= 1 else None
+            if repetition > 1 or component > 1 or subcomponent > 1:
+                return None
+            return readable(text) if self.message.damaged else text
         if text != _QUOTES:
             if repetition > 1 or marks.repetition in text:
                 text = _part(text, marks.repetition, repetition)

@@ -164,17 +164,22 @@ class Framer:
             self.filler += len(skipped) - junk
             self._at = end
             self._count_junk(junk)
+        if self.closed:
+            return False
         if vt < 0:
             self.closed |= self._ended
             return False
         self._inside, self._damaged, self._scan = True, False, vt + 1
-        return not self.closed
+        return True
 
     def _count_junk(self, count: int) -> None:
         self.junk += count
         self._run += count
         if self._run > self._max_junk:
             self.flooded = self.closed = True
+            self._inside = False  # the block behind the junk never begins: nothing of it is kept or counts as `partial`
+            self._buffer.clear()
+            self._at = 0
 
     def _finish(self, start: int, fs: int) -> Frame | Damaged:
         payload = bytes(memoryview(self._buffer)[start:fs])

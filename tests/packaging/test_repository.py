@@ -16,6 +16,7 @@ from ophl7.settings import settings_table
 
 ROOT = Path(__file__).parents[2]
 LOCK = (ROOT / "constraints.txt").read_text("utf-8")
+FUZZ_LOCK = (ROOT / "constraints-fuzz.txt").read_text("utf-8")
 
 
 def project() -> dict[str, Any]:
@@ -31,23 +32,25 @@ def named(requirement: str) -> str:
     return normal(re.split(r"[\[<>=!;~ (]", requirement, maxsplit=1)[0])
 
 
-def pinned() -> set[str]:
-    return {normal(found[1]) for found in re.finditer(r"^([A-Za-z0-9._-]+)==", LOCK, re.MULTILINE)}
+def pinned(lock: str = LOCK) -> set[str]:
+    return {normal(found[1]) for found in re.finditer(r"^([A-Za-z0-9._-]+)==", lock, re.MULTILINE)}
 
 
-def test_every_dependency_is_pinned_with_hashes_and_no_address_is_in_the_lock() -> None:
+def test_every_dependency_is_pinned_with_hashes_and_no_address_is_in_a_lock() -> None:
     declared = project()
     wanted = [*declared["project"]["dependencies"], *declared["build-system"]["requires"]]
     for extra in declared["project"]["optional-dependencies"].values():
         wanted += extra
-    for group in declared["dependency-groups"].values():
-        wanted += [item for item in group if isinstance(item, str)]
+    groups = declared["dependency-groups"]
+    wanted += [item for name, group in groups.items() if name != "fuzz" for item in group if isinstance(item, str)]
     assert {named(item) for item in wanted} - pinned() == set()
-    for block in re.split(r"\n(?=\S)", LOCK.strip()):
-        assert re.match(r"[A-Za-z0-9._-]+==\S+", block), block
-        assert "--hash=sha256:" in block, block
-    assert "://" not in LOCK
-    assert "index" not in re.sub(r"^[A-Za-z0-9._-]+==.*$", "", LOCK, flags=re.MULTILINE)
+    assert {named(item) for item in groups["fuzz"]} == pinned(FUZZ_LOCK) - pinned()
+    for lock in (LOCK, FUZZ_LOCK):
+        for block in re.split(r"\n(?=\S)", lock.strip()):
+            assert re.match(r"[A-Za-z0-9._-]+==\S+", block), block
+            assert "--hash=sha256:" in block, block
+        assert "://" not in lock
+        assert "index" not in re.sub(r"^[A-Za-z0-9._-]+==.*$", "", lock, flags=re.MULTILINE)
 
 
 def test_the_record_says_for_each_dependency_what_it_is_for_and_where_it_is_kept_out() -> None:
@@ -88,7 +91,10 @@ def make(*goals: str, **environ: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("goal", ["run", "demo", "test", "bench", "soak", "crash", "image-check", "lint", "format", "clean"])
+GOALS = ["run", "demo", "test", "bench", "soak", "crash", "fuzz", "image-check", "lint", "format", "clean"]
+
+
+@pytest.mark.parametrize("goal", GOALS)
 def test_every_goal_of_the_makefile_can_be_planned(goal: str) -> None:
     planned = make("--dry-run", goal)
     assert planned.returncode == 0, planned.stderr

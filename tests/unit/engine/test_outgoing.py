@@ -71,7 +71,7 @@ async def test_a_value_that_the_messages_charset_cannot_hold_is_no_reason_to_sen
         before = len(desk.seen.fed)
         header = msh("ADT^A08", "P2") + "||||||8859/1"
         assert await desk.send("pm", message(header, "EVN||2024", pid(), "AL1|1||dust")) == ["AA"]
-        assert [row.key for row in desk.memory.holds.values()] == ["handler:engine"]
+        assert [row.key for row in desk.memory.holds.values()] == ["unwritable:PM"]
         assert len(desk.seen.fed) == before
 
 

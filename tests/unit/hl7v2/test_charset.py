@@ -23,6 +23,23 @@ from ophl7.hl7v2.charset import choose, codec, encode, readable
         ("windows-1252", "cp1252"),
         ("UTF-16", None),
         ("base64", None),
+        ("KOI8-R", "koi8-r"),
+        ("GBK", "gbk"),
+        # Python knows these, but with them bytes do not come back from text, or some ASCII is no ASCII.
+        *(
+            (name, None)
+            for name in (
+                "idna",
+                "punycode",
+                "utf-7",
+                "hz",
+                "raw_unicode_escape",
+                "unicode_escape",
+                "iso2022_kr",
+                "iso2022_jp_2",
+                "johab",
+            )
+        ),
         ("no such thing", None),
     ],
 )
@@ -47,6 +64,10 @@ def test_names_of_charsets(name: str, expected: str | None) -> None:
         ("山".encode("gb18030"), None, b"GB 18030-2000", "山", "gb18030", False),
         ("山".encode("iso2022_jp"), None, b"ISO IR87", "山", "iso2022_jp", False),
         (b"\xff\xff", None, b"GB 18030-2000", "ÿÿ", "cp1252", True),
+        (b"a~~b \\u0041 caf\xe9", None, b"hz", "a~~b \\u0041 café", "cp1252", False),
+        (b"xn--\xff.example", None, b"idna", "xn--ÿ.example", "cp1252", False),
+        (b"a\\u0041\xff", None, b"raw_unicode_escape", "a\\u0041ÿ", "cp1252", False),
+        ("山".encode("gbk") + b"\x81\x01", None, b"GBK", "É½\udc81\x01", "cp1252", True),
         # Decodes, but would come back without its needless switch to ASCII.
         (b"\x1b(Bplain", None, b"ISO IR87", "\x1b(Bplain", "cp1252", True),
     ],

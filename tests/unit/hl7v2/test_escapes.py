@@ -65,6 +65,12 @@ def test_transcoding_keeps_sequences_that_have_no_meaning_for_us() -> None:
     assert transcode("$H$x$N$ $.br$ $XE9$", ODD, STANDARD) == "\\H\\x\\N\\ \\.br\\ \\XE9\\"
 
 
+def test_a_sign_belongs_to_a_sequence_only_before_a_number() -> None:
+    plus = Delimiters("|", "^", "~", "+", "&")
+    assert unescape("one+.br++F+two", plus) == "one\n|two"
+    assert transcode("one\\.br\\two\\.br\\", STANDARD, plus) == "one+.br+two+.br+"
+
+
 def test_transcoding_between_equal_delimiters_is_the_same_object() -> None:
     text = "A^B" * 2
     assert transcode(text, STANDARD, STANDARD) is text

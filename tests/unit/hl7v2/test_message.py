@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import hl7
 import pytest
 
 from ophl7.errors import Unreadable
+from ophl7.hl7v2.ack import build
 from ophl7.hl7v2.message import NULL, Message, Value, read_header
 
 MSH = "MSH|^~\\&|PM|CLINIC|EMR|HOUSE|20240102030405||ADT^A08^ADT_A01|ID-1|P|2.5.1"
@@ -73,9 +76,10 @@ def test_a_line_feed_inside_a_message_that_uses_cr_is_data() -> None:
     assert message.value("NTE-3") == "first\nsecond"
 
 
-def test_one_cr_at_the_very_end_does_not_make_a_line_feed_message_one_segment() -> None:
-    message = Message.parse(f"{MSH}\nPID|1\nPV1|1\r".encode())
-    assert [segment.name for segment in message.segments] == ["MSH", "PID", "PV1"]
+@pytest.mark.parametrize("tail", ["\r", "\r\n", "\r\n\r\n", "\r\t\x00"])
+def test_one_cr_at_the_very_end_does_not_make_a_line_feed_message_one_segment(tail: str) -> None:
+    message = Message.parse(f"{MSH}\nPID|1\nPV1|1{tail}".encode())
+    assert message.lines[1:] == ["PID|1", "PV1|1"]
 
 
 def test_mixed_cr_and_crlf_leave_no_line_feed_in_front_of_a_name() -> None:
@@ -165,6 +169,12 @@ def test_names_are_whole_words() -> None:
     assert [segment.name for segment in message.segments] == ["MSH", "ZPID2", "PID"]
 
 
+def test_a_separator_within_the_first_three_characters_ends_the_name() -> None:
+    message = read(MSH, "P|D|x")
+    assert [segment.name for segment in message.all("P")] == ["P"]
+    assert message.first("P|D") is None
+
+
 def test_what_may_be_a_password_is_shown_nowhere_but_in_the_bytes() -> None:
     message = Message.parse(b"MSH|^~\\&|a|b|c|d|e|s3cret|ADT^A08|1|P|2.3\rPID|1\r")
     msh = message.segments[0]
@@ -214,6 +224,12 @@ def test_a_damaged_message_shows_values_that_any_database_takes_and_keeps_its_by
     assert message.control_id == "I\ufffdD"
     assert message.reply_fields[4] == "I\udcffD"
     assert message.decoded.encode("utf-8", "surrogateescape") == raw
+
+
+def test_the_second_headers_delimiters_are_storable_too() -> None:
+    message = Message.parse(MSH.encode() + b"||||||UNICODE UTF-8\rMSH|^\xff|\xc3\xbc\r", "utf-8")
+    assert message.value("MSH[2]-2") == "^\ufffd"
+    assert message.value("MSH[2]-2.2") is None
 
 
 def test_a_forced_charset_wins_over_the_header() -> None:
@@ -269,6 +285,14 @@ def test_a_header_with_unusable_delimiters_is_still_read() -> None:
     assert header is not None
     assert (header.event, header.control_id) == ("ADT^A08", "77")
     assert header.delimiters.standard
+
+
+def test_a_separator_that_is_an_encoding_character_elsewhere_separates_the_answer_too() -> None:
+    header = read_header(b"MSH\\^~\\&\\A\\B\\C\\D\\E\\F\\8|8\\9|9\\10\r")
+    assert header is not None
+    assert header.control_id == "8|8"
+    assert header.delimiters.field == "\\"
+    assert build(header, "AR", "X", datetime(2024, 7, 4, tzinfo=UTC), UTC).split(b"\r")[1] == b"MSA\\AR\\8|8"
 
 
 @pytest.mark.parametrize("tail", ["", "\r", "\n", "\r\n\n", "\x1c", "\x1c\r", "\x00"])

@@ -32,6 +32,8 @@ def test_only_the_control_id_changes() -> None:
             b"MSH|^~\\&|a|b|c|d|e||ADT^A08\rPID|1|2|3|4|5|6|7|8|9\r",
             b"MSH|^~\\&|a|b|c|d|e||ADT^A08|new\rPID|1|2|3|4|5|6|7|8|9\r",
         ),
+        # What is left of a frame leaves in no way, whichever way the message takes.
+        (b"MSH|^~\\&|a|b|c|d|e||ADT^A08|old|P|2.3\rPID|1\x00\r", b"MSH|^~\\&|a|b|c|d|e||ADT^A08|new|P|2.3\rPID|1\r"),
         (b"MSH|^~\\&|a|b|c|d|e||ADT^A08|old", b"MSH|^~\\&|a|b|c|d|e||ADT^A08|new\r"),
         (b"MSH#*%$!#a#b#c#d#e##ADT*A08#old#P#2.3\r", b"MSH#*%$!#a#b#c#d#e##ADT*A08#new#P#2.3\r"),
         (

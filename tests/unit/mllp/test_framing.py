@@ -169,6 +169,14 @@ def test_too_much_junk_in_a_row_ends_the_stream() -> None:
     assert blocks(framer) == []
 
 
+@pytest.mark.parametrize("junk", [b"x" * 11, b"\x0b" * 12])
+def test_nothing_of_a_block_behind_too_much_junk_is_kept(junk: bytes) -> None:
+    framer = Framer(1024, max_junk=10)
+    framer.receive(junk + b"\x0bone")
+    assert blocks(framer) == []
+    assert (framer.flooded, framer.partial) == (True, 0)
+
+
 def test_junk_is_counted_in_a_row_so_a_chatty_sender_may_stay_for_days() -> None:
     framer = Framer(1024, max_junk=10)
     for _ in range(20):
