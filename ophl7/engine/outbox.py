@@ -114,7 +114,7 @@ class Outbox:
         for delivery in waiting:
             if delivery.id in unknown:
                 self._settle(delivery, "unknown", delivery.attempts + 1, None, "no answer before the restart", 0.0)
-        if not self._senders and reachable:
+        if not self._senders and reachable and not self._lanes.recovered:
             self._mark_link(reachable=False)
 
     def take_up(self, deliveries: Iterable[OpenDelivery]) -> None:
@@ -215,7 +215,7 @@ class Outbox:
 
     def freeze(self, lanes: Collection[int]) -> list[tuple[OpenDelivery, bool]]:
         """These lanes send nothing until `thaw`. What waits in them, each with whether its bytes may have been tried."""
-        return [(one, tried and one.id not in self._unsent) for one, tried in self._lanes.freeze(lanes)]
+        return self._lanes.freeze(lanes, self._unsent)
 
     def merged(self, united: Iterable[tuple[int, int] | Parting], rendered: Iterable[Rendering]) -> None:
         """Merges are on disk: their lanes are one, or two again, and what waits here with other bytes forgets the old ones."""
@@ -418,7 +418,7 @@ class Outbox:
             if self._failures == 1 or self._last_error != self._down_because:
                 self._down_because = self._last_error
                 self._observer.link_down(self.destination, down.kind, str(down))
-            if self._reachable and not self._sending:
+            if self._reachable and not self._sending and not self._lanes.recovered:
                 self._mark_link(reachable=False)
             longest = min(self._policy.longest, _LONGEST_REFUSED)
             self._down_until = self._now() + delay(self._failures, self._policy.first, longest, self._chance())
