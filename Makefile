@@ -92,7 +92,7 @@ soak: env
 	$(BIN)/python -m tests.soak $(SOAK)
 
 crash: env
-	CRASH_LENGTH=full $(if $(ROUNDS),CRASH_ROUNDS=$(ROUNDS)) $(if $(SEED),CRASH_SEED=$(SEED)) $(BIN)/python -m pytest -q -p no:randomly --timeout=5400 tests/crash tests/durability
+	CRASH_LENGTH=full $(if $(ROUNDS),CRASH_ROUNDS=$(ROUNDS)) $(if $(SEED),CRASH_SEED=$(SEED)) $(if $(SECONDS),CRASH_SECONDS=$(SECONDS)) $(BIN)/python -m pytest -q -p no:randomly --timeout=5400 tests/crash tests/durability
 
 # Where these tools are missing it says what to install, and ends with 2; `make test` says that it skipped this.
 image-check: env

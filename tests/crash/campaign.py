@@ -20,7 +20,7 @@ from tests.crash.model import Findings, examine
 
 AT_RANDOM = "at random"
 PATIENCE = 60.0  # seconds until something must have happened
-STEP_SECONDS = 4.0  # a step that is not reached by then is not waited for
+STEP_SECONDS = 15.0  # a step that is not reached by then is not waited for
 
 
 @dataclass(slots=True)
@@ -74,8 +74,8 @@ class Campaign:
         )  # fmt: skip
         return await run(self.database, chosen | environ, command)
 
-    async def round(self, step: str) -> None:
-        """One start, some load, and the end at that step."""
+    async def round(self, step: str, answers: tuple[int, int] | None = None) -> None:
+        """One start, some load, and the end at that step. answers: other than usual for this round."""
         passage = 1 + self.chance.randrange(max(1, (STEPS | AT_START | AT_STOP | {AT_RANDOM: 1})[step] // self._haste))
         broker = await self.broker(step, passage)
         self.tally.rounds += 1
@@ -85,15 +85,15 @@ class Campaign:
             self._killed(broker, step)
             return
         try:
-            await self._load(broker, step)
+            await self._load(broker, step, self.chance.randint(*(answers or self._answers)))
         finally:
             if broker.running:
                 await broker.kill()
 
-    async def _load(self, broker: Served, step: str) -> None:
+    async def _load(self, broker: Served, step: str, answers: int) -> None:
         async with asyncio.TaskGroup() as group:
             self.load.start(broker.addresses, group)
-            enough = asyncio.create_task(self.load.more(self.chance.randint(*self._answers)))
+            enough = asyncio.create_task(self.load.more(answers))
             ended = asyncio.create_task(broker.process.wait())
             await asyncio.wait({enough, ended}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
             if not (enough.done() or ended.done()):

@@ -41,7 +41,9 @@ class Book:
         if known.raw != raw:
             what = "the id of its patient" if known.plain == plain(payload) else "its content"
             now = _field(payload, b"PID", 3).split("^")[0]
-            self.altered.append(f"{ours}, the copy of {known.mark}, came again with other bytes: {what}, {known.name} then {now}")
+            self.altered.append(
+                f"{ours}, the copy of {known.mark}, came again with other bytes: {what}, {known.name} then {now}"
+            )
 
 
 class Desk(ScriptedPeer):

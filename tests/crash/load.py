@@ -190,6 +190,11 @@ class Load:
         return [answered for one in self.desks for answered in one.answered]
 
     @property
+    def acknowledged(self) -> int:
+        """How many messages were answered, each counted once."""
+        return sum(len(one.answered) for one in self.desks)
+
+    @property
     def truths(self) -> list[Truth]:
         return [one.family.truth for one in self.desks]
 
