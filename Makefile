@@ -93,7 +93,7 @@ soak: env
 	$(BIN)/python -m tests.soak $(SOAK)
 
 crash: env
-	CRASH_LENGTH=full $(if $(ROUNDS),CRASH_ROUNDS=$(ROUNDS)) $(if $(SEED),CRASH_SEED=$(SEED)) $(BIN)/python -m pytest -q -p no:randomly --timeout=5400 tests/crash tests/durability
+	CRASH_LENGTH=full $(if $(ROUNDS),CRASH_ROUNDS=$(ROUNDS)) $(if $(SEED),CRASH_SEED=$(SEED)) $(if $(SECONDS),CRASH_SECONDS=$(SECONDS)) $(BIN)/python -m pytest -q -p no:randomly --timeout=5400 tests/crash tests/durability
 
 # The fuzzer has wheels for some Pythons only and nobody else needs it: a lock of its own, installed here and nowhere else.
 # FUZZ_SECONDS a target, FUZZ_TARGETS, FUZZ_JOBS at once, FUZZ_FOLDER: docs/explanation/fuzzing.md.

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from ophl7 import __version__
 from ophl7.broker import Broker, Listening
@@ -27,22 +27,25 @@ _NAMES = {"pm": "practice management (PM)", "emr": "EMR"}
 
 async def serve(settings: Settings, out: TextIO = sys.stdout) -> int:
     """Runs the broker until SIGTERM or SIGINT; the exit status. Raises what stops the start (see Broker.start)."""
-    log = make_log(settings.log_level, settings.log_format)
     loop = asyncio.get_running_loop()
+    told, hurried = _signals(loop)  # before anything else: as the first process of a container it has no default to rely on
+    stopping = asyncio.ensure_future(told.wait())
+    log = make_log(settings.log_level, settings.log_format)
     loop.set_exception_handler(loop_faults(log))
     library_lines = LibraryLines(log)  # what libraries say through logging, without its text: it may quote a message
     logging.getLogger().addHandler(library_lines)
     broker = Broker(settings, log)
-    listening = await broker.start()
+    listening = await _started(broker, stopping)
+    if listening is None:
+        print("Stopped before it listened; the next start goes on from here.", file=out, flush=True)
+        return 0
     # What was imported and built so far lives as long as the process: the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
-    told, hurried = _signals(loop)
     notes = broker.certificates.look()
     print(start_text(settings, broker.parts, listening, broker.web_address, notes), file=out, flush=True)
     log.info("started", version=__version__, pid=os.getpid())
     broken = asyncio.ensure_future(broker.broken())
-    stopping = asyncio.ensure_future(told.wait())
     try:
         await asyncio.wait({broken, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if broken.done():
@@ -55,6 +58,21 @@ async def serve(settings: Settings, out: TextIO = sys.stdout) -> int:
             task.cancel()
         with suppress(asyncio.CancelledError):
             await asyncio.gather(broken, stopping, return_exceptions=True)
+
+
+async def _started(broker: Broker, stopping: asyncio.Future[Any]) -> Listening | None:
+    """Where it listens; None when it was told to stop before that, and everything is closed again. Raises as Broker.start.
+
+    Steps of an upgrade that have begun are not broken off: they are made whole first.
+    """
+    starting = asyncio.ensure_future(broker.start())
+    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        starting.cancel()
+        await asyncio.wait({starting})
+    if starting.cancelled():
+        return None
+    return starting.result()
 
 
 async def _let_go(broker: Broker, grace: float, hurried: asyncio.Event, out: TextIO) -> int:

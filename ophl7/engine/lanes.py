@@ -65,6 +65,11 @@ class Lanes:
         """How many deliveries wait."""
         return len(self._where)
 
+    @property
+    def recovered(self) -> bool:
+        """Whether anything waits that may have been on its way when the process before ended."""
+        return bool(self._recovered)
+
     def add(self, delivery: OpenDelivery, now: float, *, recovered: bool = False) -> None:
         """A new delivery at its place in its lane, nearly always the end. One that is parked or held stops its lane from here.
 
@@ -168,12 +173,15 @@ class Lanes:
 
     # -- merges -------------------------------------------------------------------------------------------------------
 
-    def freeze(self, lanes: Collection[int]) -> list[tuple[OpenDelivery, bool]]:
-        """From now on these lanes give nothing out. What waits in them, each with whether its bytes may have been tried."""
+    def freeze(self, lanes: Collection[int], unsent: Collection[int] = ()) -> list[tuple[OpenDelivery, bool]]:
+        """From now on these lanes give nothing out. What waits in them, each with whether its bytes may have been tried.
+
+        unsent: given out, but not a byte has left since then; it may have been tried before that.
+        """
         self.halt(lanes)
         keys = ((number, stream) for number in lanes for stream in _STREAMS)
         found = [lane for key in keys if (lane := self._lanes.get(key)) is not None]
-        return [(one, self._tried(one, lane)) for lane in found for one in lane.waiting.values()]
+        return [(one, self._tried(one, lane, unsent)) for lane in found for one in lane.waiting.values()]
 
     def halt(self, lanes: Collection[int]) -> None:
         """The same without looking at what waits in them."""
@@ -248,9 +256,9 @@ class Lanes:
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _tried(self, delivery: OpenDelivery, lane: _Lane) -> bool:
-        waiting = delivery.id in lane.out or delivery.id in self._recovered
-        return waiting or delivery.attempts > 0 or delivery.state == "sending"
+    def _tried(self, delivery: OpenDelivery, lane: _Lane, unsent: Collection[int]) -> bool:
+        out = delivery.id in lane.out and delivery.id not in unsent
+        return out or delivery.id in self._recovered or delivery.attempts > 0 or delivery.state == "sending"
 
     def _put(self, delivery: OpenDelivery, changed: OpenDelivery) -> tuple[LaneKey, _Lane]:
         key = self._where[delivery.id]

@@ -84,8 +84,11 @@ class LinkState:
             self._failures = 0
             self._observer.link_up(self._destination)
 
-    def failed(self, down: LinkDown, now: float) -> bool:
-        """Notes why. True when nobody was there: then nothing is tried before `down_until`."""
+    def failed(self, down: LinkDown, now: float, *, tried: bool) -> bool:
+        """Notes why. True when nobody was there: then nothing is tried before `down_until`.
+
+        tried: something that waits may have been on its way when the process before ended, so the disk must go on saying so.
+        """
         # Why there is no TLS differs much, and who must act with it: the words say so, the kind does not.
         self.last_error = f"tls: {down}" if down.kind == "tls" else down.kind
         if down.kind not in UNREACHED:
@@ -94,7 +97,7 @@ class LinkState:
         if self._failures == 1 or self.last_error != self._down_because:
             self._down_because = self.last_error
             self._observer.link_down(self._destination, down.kind, str(down))
-        if self.reachable and not self._sending:
+        if self.reachable and not self._sending and not tried:
             self.say(reachable=False)
         longest = min(self._policy.longest, _LONGEST_REFUSED)
         self.down_until = now + delay(self._failures, self._policy.first, longest, self._chance())

@@ -97,7 +97,7 @@ class Outbox:
         for delivery in waiting:
             if delivery.id in unknown:
                 self._settle(delivery, "unknown", delivery.attempts + 1, None, "no answer before the restart", 0.0)
-        if not self._senders and reachable:
+        if not self._senders and reachable and not self._lanes.recovered:
             self._link.say(reachable=False)
 
     def take_up(self, deliveries: Iterable[OpenDelivery]) -> None:
@@ -192,7 +192,7 @@ class Outbox:
 
     def freeze(self, lanes: Collection[int]) -> list[tuple[OpenDelivery, bool]]:
         """These lanes send nothing until `thaw`. What waits in them, each with whether its bytes may have been tried."""
-        return [(one, tried and one.id not in self._unsent) for one, tried in self._lanes.freeze(lanes)]
+        return self._lanes.freeze(lanes, self._unsent)
 
     def merged(self, united: Iterable[tuple[int, int] | Parting], rendered: Iterable[Rendering]) -> None:
         """Merges are on disk: their lanes are one, or two again, and what waits here with other bytes forgets the old ones."""
@@ -373,7 +373,7 @@ class Outbox:
             await self._linked.wait()
 
     def _fail(self, delivery: OpenDelivery, down: LinkDown, attempts: int, seconds: float) -> None:
-        if self._link.failed(down, self._now()):
+        if self._link.failed(down, self._now(), tried=self._lanes.recovered):
             self._lanes.give_back(delivery, self._now())
             return
         if self._policy.review:

@@ -39,7 +39,11 @@ class Book:
             return
         self.repeated += 1
         if known.raw != raw:
-            self.altered.append(f"{ours} came again with other bytes")
+            what = "the id of its patient" if known.plain == plain(payload) else "its content"
+            now = _field(payload, b"PID", 3).split("^")[0]
+            self.altered.append(
+                f"{ours}, the copy of {known.mark}, came again with other bytes: {what}, {known.name} then {now}"
+            )
 
 
 class Desk(ScriptedPeer):

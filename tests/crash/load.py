@@ -87,6 +87,7 @@ class Desks:
 
     async def work(self, addresses: Mapping[Side, tuple[str, int]], counted: Callable[[], None]) -> None:
         """Sends until a connection is gone: first what was never answered, in its order, then what comes next."""
+        self._finishing = False
         try:
             await self._work(addresses, counted)
         except (EOFError, ConnectionError, OSError):
@@ -96,6 +97,10 @@ class Desks:
         """Sends what was never answered, and the story to its end."""
         self._finishing = True
         await self._work(addresses, lambda: None)
+
+    def forget(self) -> None:
+        """What was answered is not sent again any more."""
+        self._recent.clear()
 
     async def _work(self, addresses: Mapping[Side, tuple[str, int]], counted: Callable[[], None]) -> None:
         async with AsyncExitStack() as stack:
@@ -184,10 +189,20 @@ class Load:
             for one in self.desks:
                 group.create_task(one.finish(addresses))
 
+    def forget(self) -> None:
+        """What was answered is not sent again any more."""
+        for one in self.desks:
+            one.forget()
+
     @property
     def answered(self) -> list[Answered]:
         """Every message that was answered, once."""
         return [answered for one in self.desks for answered in one.answered]
+
+    @property
+    def acknowledged(self) -> int:
+        """How many messages were answered, each counted once."""
+        return sum(len(one.answered) for one in self.desks)
 
     @property
     def truths(self) -> list[Truth]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,7 @@ class Findings:
     messages: int = 0
     deliveries: int = 0
     repeated: int = 0
+    removed: int = 0  # messages whose bytes or rows are gone, rightly
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     out_of_order: list[str] = field(default_factory=list)
@@ -54,16 +55,20 @@ class Findings:
         return self.lost, self.doubled, self.out_of_order, self.altered, self.invented, self.inconsistent
 
 
-def examine(database: Path, load: Load, books: Mapping[Side, Book]) -> Findings:
-    """Holds the database of a stopped broker, and what the destinations got, against what the senders know."""
+def examine(database: Path, load: Load, books: Mapping[Side, Book], may_be_gone: Collection[str] = ()) -> Findings:
+    """Holds the database of a stopped broker, and what the destinations got, against what the senders know.
+
+    may_be_gone: messages whose bytes, and then rows, retention may have removed; what they have done stands all the same.
+    """
     found = Findings()
     answered = {one.control_id: one for one in load.answered}
     found.messages = len(answered)
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         look = _Look(connection)
-        _journal(look, answered, found)
+        gone = _journal(look, answered, may_be_gone, found)
         _effects(look, load.truths, found)
-        _deliveries(look, answered, books, load.truths, found)
+        _deliveries(look, {name: one for name, one in answered.items() if name not in gone}, found)
+        _arrivals(look, answered, gone, books, load.truths, found)
         found.inconsistent += list(unsound(connection))
     return found
 
@@ -76,8 +81,11 @@ class _Look:
         yield from self.connection.execute(sql)
 
 
-def _journal(look: _Look, answered: Mapping[str, Answered], found: Findings) -> None:
-    """Each answered message is there with its very bytes, decided as it must be, once; its answer is the one that it got."""
+def _journal(look: _Look, answered: Mapping[str, Answered], may_be_gone: Collection[str], found: Findings) -> Collection[str]:
+    """Each answered message is there with its very bytes, decided as it must be, once; its answer is the one that it got.
+
+    Those whose rows retention has removed.
+    """
     missing = set(answered)
     accepted: dict[int, tuple[str, bytes]] = {}
     for number, control_id, state, raw, answer, repeats in look.rows(
@@ -87,7 +95,9 @@ def _journal(look: _Look, answered: Mapping[str, Answered], found: Findings) -> 
         if one is None:
             found.invented.append(f"{control_id} is in the journal, and nobody got an answer to it")
             continue
-        if digest(raw) != one.raw:
+        if raw is None and control_id in may_be_gone:
+            found.removed += 1
+        elif raw is None or digest(raw) != one.raw:
             found.altered.append(f"{control_id} is stored with other bytes")
         if state == "duplicate":
             first = accepted.get(repeats)
@@ -103,7 +113,10 @@ def _journal(look: _Look, answered: Mapping[str, Answered], found: Findings) -> 
             accepted[number] = control_id, digest(answer)
             if digest(answer) != one.answer:
                 found.altered.append(f"{control_id} got another answer than is stored")
-    found.lost += [f"{control_id} is not in the journal" for control_id in missing]
+    gone = missing.intersection(may_be_gone)
+    found.removed += len(gone)
+    found.lost += [f"{control_id} is not in the journal" for control_id in missing - gone]
+    return gone
 
 
 def _effects(look: _Look, truths: Sequence[Truth], found: Findings) -> None:
@@ -142,38 +155,45 @@ def _effects(look: _Look, truths: Sequence[Truth], found: Findings) -> None:
     found.invented += [f"the merge {pair}" for pair in merges] + [f"the charge {one}" for one in charges]
 
 
-def _deliveries(
-    look: _Look, answered: Mapping[str, Answered], books: Mapping[Side, Book], truths: Sequence[Truth], found: Findings
-) -> None:
-    """Each copy arrived under one MSH-10, with equal bytes each time, in the order of its lane; and nothing else arrived."""
-    stored: dict[str, tuple[str, str]] = {}
+def _deliveries(look: _Look, answered: Mapping[str, Answered], found: Findings) -> None:
+    """Each message has the copies that it must have, and they were accepted."""
     copies: Counter[str] = Counter()
-    for ours, destination, state, theirs in look.rows(
-        "SELECT d.control_id, d.destination, d.state, j.control_id FROM delivery d JOIN journal j ON j.id = d.message"
+    for state, destination, theirs in look.rows(
+        "SELECT d.state, d.destination, j.control_id FROM delivery d JOIN journal j ON j.id = d.message"
     ):
-        stored[ours] = destination, theirs
+        found.deliveries += 1
         copies[theirs] += 1
         if state != "accepted":
             found.lost.append(f"the copy of {theirs} to the {destination} is {state}")
-        if ours not in books["pm" if destination == "pm" else "emr"].first:
-            found.lost.append(f"the copy of {theirs} never arrived at the {destination}")
-    found.deliveries = len(stored)
     for control_id, one in answered.items():
         wanted = int(one.copy is not None)
         if copies[control_id] != wanted:
             (found.lost if copies[control_id] < wanted else found.doubled).append(
                 f"{control_id} has {copies[control_id]} copies, not {wanted}"
             )
-    _arrivals(stored, answered, books, truths, found)
 
 
 def _arrivals(
-    stored: Mapping[str, tuple[str, str]],
+    look: _Look,
     answered: Mapping[str, Answered],
+    gone: Collection[str],
     books: Mapping[Side, Book],
     truths: Sequence[Truth],
     found: Findings,
 ) -> None:
+    """Each copy arrived under one MSH-10, with equal bytes each time, in the order of its lane; and nothing else arrived."""
+    stored: dict[str, tuple[str, str]] = {
+        ours: (destination, theirs)
+        for ours, destination, theirs in look.rows(
+            "SELECT d.control_id, d.destination, j.control_id FROM delivery d JOIN journal j ON j.id = d.message"
+        )
+    }
+    for ours, (destination, theirs) in stored.items():
+        if ours not in books["pm" if destination == "pm" else "emr"].first:
+            found.lost.append(f"the copy of {theirs} never arrived at the {destination}")
+    arrivals = Counter(arrived.mark for book in books.values() for arrived in book.first.values())
+    found.lost += [f"{name} never arrived and its row is gone" for name in gone if answered[name].copy and not arrivals[name]]
+    found.doubled += [f"{name} arrived under {times} control ids" for name, times in arrivals.items() if times > 1]
     # Where each lane stands: the highest place, and when (as a number of arrivals) it began and ended.
     highest: dict[str, int] = defaultdict(lambda: -1)
     spans: dict[str, tuple[int, int]] = {}
@@ -183,7 +203,7 @@ def _arrivals(
         found.altered += book.altered
         for ours, arrived in book.first.items():
             count += 1
-            if stored.get(ours) != (side, arrived.mark):
+            if stored.get(ours) != (side, arrived.mark) and arrived.mark not in gone:
                 found.invented.append(f"{ours} was delivered to the {side} as {arrived.mark} and is not stored so")
                 continue
             one = answered[arrived.mark]
@@ -223,6 +243,12 @@ def unsound(connection: sqlite3.Connection) -> Iterator[str]:
             yield f"{name}: {number}"
 
 
+def unsound_file(database: Path) -> list[str]:
+    """The same of a database file, in use or not."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        return list(unsound(connection))
+
+
 _UNSOUND = {
     "held without an open hold": "SELECT id FROM journal j WHERE state = 'held'"
     " AND NOT EXISTS (SELECT 1 FROM hold h WHERE h.message = j.id AND h.closed_at IS NULL)",
@@ -231,7 +257,7 @@ _UNSOUND = {
     "a copy of a message that was not accepted": "SELECT d.id FROM delivery d JOIN journal j ON j.id = d.message"
     " WHERE j.state <> 'accepted'",
     "a copy without bytes": "SELECT d.id FROM delivery d JOIN journal j ON j.id = d.message"
-    " WHERE d.body IS NULL AND j.raw IS NULL",
+    " WHERE d.body IS NULL AND j.raw IS NULL AND d.state NOT IN ('accepted', 'rejected', 'skipped')",
     "two copies under one control id": "SELECT min(id) FROM delivery GROUP BY control_id HAVING count(*) > 1",
     "a charge whose copy is not there": "SELECT c.id FROM charge c WHERE c.delivery IS NOT NULL"
     " AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.id = c.delivery)",

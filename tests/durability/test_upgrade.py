@@ -16,7 +16,8 @@ from ophl7.store.sqlite import SqliteStore
 from ophl7.testing.peers import Client, ScriptedPeer
 from tests.acceptance.messages import OSCAR, adt, relayed
 from tests.acceptance.replies import read_reply
-from tests.crash.test_upgrade import HELD, LEVELS, WAITING, level_of, made_by, sound
+from tests.crash.model import unsound_file
+from tests.crash.old_versions import HELD, LEVELS, WAITING, level_of, made_by
 from tests.durability.bench import running
 from tests.durability.disk import Disk, Kind, Trouble
 from tests.durability.vfs import mounted
@@ -78,7 +79,7 @@ async def test_a_power_cut_at_any_step_of_an_upgrade_leaves_the_old_database_or_
         assert told(left / "ophl7.db") == (before if version == level else after)
         await upgrade(left / "ophl7.db")
         assert told(left / "ophl7.db") == after
-        sound(left / "ophl7.db")
+        assert unsound_file(left / "ophl7.db") == []
     assert found == {level, LEVELS[-1]}
     await goes_on(tmp_path / f"left-{steps}" / "ophl7.db")
 

@@ -433,6 +433,36 @@ async def test_what_is_on_its_way_counts_as_tried() -> None:
         await link.until(lambda: len(link.marks) == 2)
 
 
+@pytest.mark.parametrize("attempts", [0, 1])
+async def test_what_was_tried_stays_tried_while_the_next_try_waits_for_its_connection(attempts: int) -> None:
+    """Before a restart, by the process before; or by this one, with a mark."""
+    peer = Distant()
+    async with Link(peer) as link:
+        await link.store.commit(Rows(journal=[journal(1)], deliveries=[row(1, lane=5)]))
+        link.box.start([OpenDelivery(1, "emr", 5, "record", "D1", "queued", attempts, None, 1.0)], reachable=attempts == 0)
+        await link.until(lambda: peer.knocks)
+        assert [(one.id, tried) for one, tried in link.box.freeze({5})] == [(1, True)]
+        link.box.thaw()
+        peer.door.set()
+        await link.until(lambda: link.marks)
+
+
+async def test_the_disk_does_not_forget_what_the_process_before_may_have_sent_while_nobody_answers() -> None:
+    """A restart after this one would else count it as never tried."""
+    peer = Peer(REFUSED, "AA", REFUSED)
+    async with Link(peer) as link:
+        await link.store.commit(Rows(journal=[journal(1)], deliveries=[row(1)]))
+        link.box.start([OpenDelivery(1, "emr", 5, "record", "D1", "queued", 0, None, 1.0)], reachable=True)
+        await link.quiet()
+        assert peer.ids == ["D1"]
+        assert link.links == [], "it says still that something may be on its way"
+        await link.wait(30)
+        assert [found.state for found in link.marks] == ["accepted"]
+        await link.feed(row(2))
+        await link.quiet()
+        assert [one.reachable for one in link.links] == [False], "by now there is nothing"
+
+
 @pytest.mark.parametrize("reachable", [True, False])
 async def test_after_a_restart_the_heads_count_as_tried_unless_nothing_can_have_been_on_its_way(reachable: bool) -> None:
     link = Link()
