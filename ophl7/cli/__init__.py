@@ -36,7 +36,7 @@ VERBS: dict[str, str] = {
     "audit": "List what people did; check that this record is whole.",
     "queue": "List what is on its way to the PM and the EMR.",
     "alarms": "List what somebody must look at; say that you do.",
-    "db": "The database: bring it up to date, copy it, check it, remove what is old.",
+    "db": "The database: update, copy, check, remove what is old.",
     "config": "Show every setting, its value and where it came from.",
     "selftest": "Kill a broker of its own on this disk and look for loss.",
     "health": "Ask the running broker whether it is ready.",
