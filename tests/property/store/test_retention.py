@@ -82,8 +82,9 @@ def practices(draw: st.DrawFn) -> list[Rows]:
         states: tuple[MergeState, ...] = get_args(MergeState)
         first, second = draw(st.integers(1, count)), draw(st.none() | st.integers(1, count))
         rows.merges[1] = Merge(1, 1, 2, 5.0, None, draw(st.sampled_from(states)), first, first, second, 5.0)
-    if len(copies) > 1 and draw(st.booleans()):
-        rows.taken_back.append((draw(st.sampled_from(sorted(copies))), draw(st.sampled_from(sorted(copies)))))
+    charged = sorted(one.id for one in rows.deliveries if one.stream == "charges")  # nothing else is taken back (#50)
+    if len(charged) > 1 and draw(st.booleans()):
+        rows.taken_back.append((draw(st.sampled_from(charged)), draw(st.sampled_from(charged))))
     return [rows, later]
 
 
