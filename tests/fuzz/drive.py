@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from tests.fuzz.mutating import crossed, mutated
-from tests.fuzz.names import load
+from tests.fuzz.names import FOLDER, load
 
 INSTRUMENTED = ["ophl7", "ophl7_shipped_handlers", "ophl7_shipped_plugins"]
 MOST_OF_ONE_PLACE = 3  # a second and a third input of one place often say what the first does not
@@ -79,7 +79,8 @@ def main(name: str, folder: Path, options: list[str]) -> None:
         target.check(seeds[0])  # what is imported late is imported now
     corpus = folder / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
-    for seed in seeds:
+    deep = [path.read_bytes() for path in sorted((FOLDER / "seeds" / name).glob("*"))]
+    for seed in (*seeds, *deep):
         (corpus / f"seed-{sha1(seed, usedforsecurity=False).hexdigest()[:12]}").write_bytes(seed)
     check = watched(target, Finds(folder / "finds", name))
 

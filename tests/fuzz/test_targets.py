@@ -34,9 +34,9 @@ def shorter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(growth, "LENGTH", 4096)
 
 
-def kept(name: str) -> list[Path]:
-    """Past finds, and what earlier runs found worth keeping."""
-    return sorted([*(FOLDER / "finds" / name).glob("*"), *(FOLDER / "seeds" / name).glob("*")])
+def kept(folder: str, name: str) -> list[Path]:
+    """`finds`: what once broke a target's sentence. `seeds`: what earlier runs found last, so deepest."""
+    return sorted((FOLDER / folder / name).glob("*"))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -48,11 +48,18 @@ def test_every_seed_keeps_the_targets_sentence(name: str) -> None:
         target.check(seed)
 
 
-@pytest.mark.parametrize(
-    "path", [path for name in NAMES for path in kept(name)], ids=lambda path: f"{path.parent.name}-{path.name}"
-)
-def test_what_once_broke_it_or_went_deep_keeps_it_too(path: Path) -> None:
+PAST = [path for name in NAMES for path in kept("finds", name)]
+
+
+@pytest.mark.parametrize("path", PAST, ids=lambda path: f"{path.parent.name}-{path.name}")
+def test_what_once_broke_it_keeps_it_now(path: Path) -> None:
     load(path.parent.name).check(path.read_bytes())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_went_deep_keeps_it_too(name: str) -> None:
+    for path in kept("seeds", name):
+        load(name).check(path.read_bytes())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -81,7 +88,7 @@ def test_a_target_says_in_one_sentence_what_holds(name: str) -> None:
 
 
 def test_what_is_kept_is_small() -> None:
-    assert sum(path.stat().st_size for name in NAMES for path in kept(name)) < KEPT
+    assert sum(path.stat().st_size for name in NAMES for folder in ("finds", "seeds") for path in kept(folder, name)) < KEPT
 
 
 def test_a_long_input_is_as_long_as_it_says() -> None:
