@@ -33,7 +33,7 @@ class Frame:
 
 
 # A header that can be answered in kind has a field separator.
-_ECHOED = re.compile(rb"(?:^|[\r\n])(?:FHS|BHS)[^\r\n]")
+_ECHOED = re.compile(rb"(?:^|[\r\n])(?:FHS|BHS)[^\r\n\x0b\x1c]")
 
 # More members than 1,000 are not judged: one frame must not hold up everybody else (decisions 7).
 TOO_MANY = Damage("too_many", answer=True)

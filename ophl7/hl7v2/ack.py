@@ -239,7 +239,7 @@ def batch(envelope: bytes, acks: Sequence[bytes], control_id: str, when: datetim
     opening, closing = "", ""
     for line in re.split("[\r\n]+", envelope.decode("latin-1")):
         name, separator = line[:3], line[3:4]
-        if name not in {"FHS", "BHS"} or not separator or name in opening:
+        if name not in {"FHS", "BHS"} or not separator or separator in "\x0b\x1c" or name in opening:
             continue
         fields = [_CONTROLS.sub("", field) for field in line.split(separator)] + [""] * 12
         answered = [name, fields[1], fields[4], fields[5], fields[2], fields[3], second, "", "", "", control_id, fields[10]]

@@ -6,7 +6,7 @@ import re
 
 _BLANK = " \t\r\n\x00\x0b\x1c"
 _TAIL = "\r\n\x00\x0b\x1c"  # behind the last segment: a terminator of another kind, or what is left of a frame in a file
-_SEGMENT_AFTER_LF = re.compile(r"\n[A-Z][A-Z0-9]{2}[^A-Za-z0-9\s]")
+_SEGMENT_AFTER_LF = re.compile(r"\n[A-Z][A-Z0-9]{2}(?:[^A-Za-z0-9\s]|\Z)")
 
 
 def terminator(text: str) -> str:

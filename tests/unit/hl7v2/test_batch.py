@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
-from ophl7.hl7v2 import batch
+from ophl7.hl7v2 import ack, batch
 
 ONE = b"MSH|^~\\&|a|b|c|d|e||ADT^A08|1|P|2.3\rPID|1\r"
 TWO = b"MSH|^~\\&|a|b|c|d|e||ADT^A08|2|P|2.3\rPID|1\r"
@@ -103,3 +105,9 @@ def test_a_file_without_batches_counts_as_one() -> None:
     """The BHS is optional within FHS and FTS (2.10.3), and FTS-1 is then 1."""
     assert batch.split(b"FHS|^~\\&|a\r" + ONE + TWO + b"FTS|1\r").problems == ()
     assert batch.split(b"FHS|^~\\&|a\r" + ONE + TWO + b"FTS|2\r").problems == ("FTS-1 says 2, 1 came",)
+
+
+@pytest.mark.parametrize("separator", [b"\x0b", b"\x1c"])
+def test_an_envelope_whose_separator_would_break_our_frame_is_left_out_of_the_answer(separator: bytes) -> None:
+    envelope = b"BHS" + separator + b"^~\\&" + separator + b"A\r"
+    assert ack.batch(envelope, [b"MSH|1\r"], "B1", datetime(2024, 7, 4, tzinfo=UTC), UTC) == b"MSH|1\r"

@@ -80,6 +80,7 @@ def test_a_line_feed_inside_a_message_that_uses_cr_is_data() -> None:
 def test_one_cr_at_the_very_end_does_not_make_a_line_feed_message_one_segment(tail: str) -> None:
     message = Message.parse(f"{MSH}\nPID|1\nPV1|1{tail}".encode())
     assert message.lines[1:] == ["PID|1", "PV1|1"]
+    assert Message.parse(f"{MSH}\nPV1{tail}".encode()).lines[1:] == ["PV1"]
 
 
 def test_mixed_cr_and_crlf_leave_no_line_feed_in_front_of_a_name() -> None:
