@@ -57,7 +57,7 @@ class Retention:
         self._sleep = sleep
         self._wanted = asyncio.Event()
         self._turn = asyncio.Lock()
-        self._last: dict[str, Any] = {"at": None, "bodies": 0, "rows": 0, "audit": 0, "kept": {}}
+        self._last: dict[str, Any] = {"at": None, "bodies": 0, "rows": 0, "audit": 0, "alarms": 0, "kept": {}}
 
     def hurry(self) -> None:
         """Room is short: the next run begins now."""
@@ -81,12 +81,11 @@ class Retention:
             ages = self._keep.ages(self._clock)
             removed = await retire_all(self._store, ages, self._engine.tidy, self._sleep)
             self._last = {"at": ages.now, **told(removed)}
-            for kind, count in (("bodies", removed.bodies), ("rows", removed.rows), ("audit", removed.audit)):
+            counts = {"bodies": removed.bodies, "rows": removed.rows, "audit": removed.audit, "alarms": removed.alarms}
+            for kind, count in counts.items():
                 self._counters.retention_removed.add(kind, by=count)
-            if removed.bodies or removed.rows or removed.audit:
-                self._log.info(
-                    "retention", bodies=removed.bodies, rows=removed.rows, audit=removed.audit, kept=sum(removed.kept.values())
-                )
+            if any(counts.values()):
+                self._log.info("retention", **counts, kept=sum(removed.kept.values()))
             return removed
 
     def status(self) -> dict[str, Any]:
@@ -100,4 +99,5 @@ class Retention:
 def told(removed: Removed) -> dict[str, Any]:
     """As the API and the command line say it."""
     kept = dict(sorted(removed.kept.items()))
-    return {"bodies": removed.bodies, "rows": removed.rows, "audit": removed.audit, "kept": kept}
+    counts = {"bodies": removed.bodies, "rows": removed.rows, "audit": removed.audit, "alarms": removed.alarms}
+    return {**counts, "kept": kept}

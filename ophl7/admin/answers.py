@@ -366,6 +366,7 @@ RETENTION: Mapping[str, Any] = {
     "bodies": NUMBER,
     "rows": NUMBER,
     "audit": NUMBER,
+    "alarms": NUMBER,
     "kept": {"type": "object", "additionalProperties": NUMBER},
     "running": {"type": "boolean"},
 }

@@ -46,7 +46,7 @@ def purge(dry_run: bool, as_json: bool) -> int:
     if as_json:
         print_json(found)
     else:
-        click.echo(f"Removed: the bodies of {found['bodies']} messages, {found['rows']} rows, {found['audit']} audit rows.")
+        click.echo(f"Removed: the bodies of {found['bodies']} messages, {found['rows']} rows, {found['audit']} audit rows, {found['alarms']} alarms.")
         _tell_kept(found["kept"])
     return Exit.OK
 
@@ -76,13 +76,14 @@ def _preview(database: Path, ages: Any, *, as_json: bool) -> int:  # noqa: ANN40
         found = preview(connection, ages)
     if as_json:
         bodies, rows = ([{"years": age, "messages": count} for age, count in sorted(one.items())] for one in found[:2])
-        print_json({"bodies": bodies, "rows": rows, "audit": found.audit, "kept": dict(sorted(found.kept.items()))})
+        print_json({"bodies": bodies, "rows": rows, "audit": found.audit, "alarms": found.alarms, "kept": dict(sorted(found.kept.items()))})
         return Exit.OK
     for kind, counts in (("bodies of messages", found.bodies), ("rows of messages", found.rows)):
         click.echo(f"{kind:<20}{sum(counts.values()):>10}")
         for age, count in sorted(counts.items()):
             click.echo(f"{f'  {age} to {age + 1} years old':<20}{count:>10}")
     click.echo(f"{'audit rows':<20}{found.audit:>10}")
+    click.echo(f"{'alarms that ended':<20}{found.alarms:>10}")
     _tell_kept(found.kept)
     return Exit.OK
 

@@ -1,4 +1,4 @@
-"""What must be done with the store and can wait for a pause: one short thing at a time."""
+"""What must be done with the store and can wait for a pause, but not for ever: one short thing at a time."""
 
 from __future__ import annotations
 
@@ -11,13 +11,21 @@ from ophl7.errors import StoreAway
 
 T = TypeVar("T")
 
+# A chore lets so many batches go before it, or so much time: whichever is over first.
+MOST_BATCHES = 16
+MOST_SECONDS = 0.1
+
 Chore = Callable[[], Awaitable[T]]
 
 
 class Chores:
     """Those that wait, in their order."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
+        """now: seconds that never go back."""
+        self._now = now
+        self._since = 0.0  # the one that is next of those that are not urgent has been so since then
+        self._passed = 0  # batches since then
         self._waiting: deque[tuple[Chore[Any], asyncio.Future[Any]]] = deque()
         self._urgent: deque[tuple[Chore[Any], asyncio.Future[Any]]] = deque()
 
@@ -25,18 +33,30 @@ class Chores:
         return bool(self._waiting or self._urgent)
 
     @property
-    def urgent(self) -> bool:
-        """Whether one must not wait for a pause that may not come."""
-        return bool(self._urgent)
+    def due(self) -> bool:
+        """Whether one must not wait for a pause any longer: it may not come."""
+        late = self._passed >= MOST_BATCHES or self._now() - self._since >= MOST_SECONDS
+        return bool(self._urgent or (self._waiting and late))
+
+    def passed(self) -> None:
+        """A batch went before them."""
+        self._passed += 1
 
     def put(self, chore: Chore[T], *, soon: bool = False) -> asyncio.Future[T]:
         """Queues it."""
         waits: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        if not soon and not self._waiting:
+            self._begin_to_wait()
         (self._urgent if soon else self._waiting).append((chore, waits))
         return waits
 
+    def _begin_to_wait(self) -> None:
+        self._since, self._passed = self._now(), 0
+
     async def do_one(self) -> str | None:
         """Does the oldest, but not for somebody who has gone. What fails is told to whoever asked; why the store is away."""
+        if not self._urgent:
+            self._begin_to_wait()  # the one behind it, if there is one
         chore, waits = (self._urgent or self._waiting).popleft()
         if waits.done():
             return None

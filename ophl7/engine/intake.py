@@ -88,7 +88,7 @@ class Engine:
         self._idle.set()
         self._closed: set[str] = set()
         self._doubted = False
-        self._chores = Chores()
+        self._chores = Chores(clock.monotonic)
         self._on_connected: Callable[[Side], None] = lambda _peer: None
         self._on_away: Callable[[], None] = lambda: None
         self._on_back: Callable[[], Awaitable[None]] = _nothing
@@ -142,7 +142,7 @@ class Engine:
         self._work()
 
     async def tidy(self, chore: Chore[T], *, soon: bool = False) -> T:
-        """Has something short done with the store between two batches, as soon as nothing else waits (engine.chores).
+        """Has something short done with the store between two batches: when nothing else waits, or it has waited long enough.
 
         soon: behind the batch that is open, whatever waits.
 
@@ -188,10 +188,11 @@ class Engine:
             await self._wake.wait()
             self._wake.clear()
             while True:
-                if self._chores.urgent:
+                if self._chores.due:
                     await self._tidy_up()
                 elif self._frames or self._marks or self._asked:
                     await self._batch()
+                    self._chores.passed()
                 elif self._doubted:
                     await self._prove_store()
                 elif self._chores:

@@ -1,4 +1,4 @@
-"""What is removed when its time is over: bodies of settled messages, then their rows, then audit rows; in small steps.
+"""What is removed when its time is over: bodies of settled messages, then their rows, audit rows, alarms; in small steps.
 
 A store knows what is open (:class:`Why`); this module knows the order, the pace and what is told. Each step is a transaction of
 its own between two batches of the engine, so a message waits for one step at most, and a crash leaves whole steps behind.
@@ -12,10 +12,10 @@ from typing import Final, Literal, NamedTuple, Protocol
 
 from ophl7.engine.ports import Clock
 
-Stage = Literal["bodies again", "bodies", "rows again", "rows", "audit"]
+Stage = Literal["bodies again", "bodies", "rows again", "rows", "audit", "alarms"]
 
 # `again`: what an earlier run passed by because something was open about it.
-STAGES: Final[tuple[Stage, ...]] = ("bodies again", "bodies", "rows again", "rows", "audit")
+STAGES: Final[tuple[Stage, ...]] = ("bodies again", "bodies", "rows again", "rows", "audit", "alarms")
 
 Why = Literal["held", "undelivered", "resend", "taken_back", "charge", "replay", "merge", "drift"]
 """What is open about a message: none of it is ever removed then.
@@ -34,8 +34,8 @@ names it. last: the last of its sender about this subject, which may repeat it (
 drift: the last of its values that was not taken.
 """
 
-STEP_ROWS: Final = 100
-STEP_BYTES: Final = 4 * 1024 * 1024
+STEP_ROWS: Final = 50
+STEP_BYTES: Final = 1024 * 1024
 STEP_SECONDS: Final = 0.1
 
 # An answer is kept for copies of its message for seven days (#84); what is younger must be whole.
@@ -53,7 +53,7 @@ class Ages(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """How long, in seconds: bodies of settled messages; their rows and the audit. rows is never less than bodies."""
+    """How long, in seconds: bodies of settled messages; their rows, the audit and alarms. rows is never less than bodies."""
 
     bodies: float
     rows: float
@@ -72,6 +72,7 @@ class Step(NamedTuple):
     audit: int = 0
     kept: tuple[tuple[str, int], ...] = ()
     after: int | None = None
+    alarms: int = 0
 
 
 class RetiringStore(Protocol):
@@ -88,6 +89,7 @@ class Removed:
     bodies: int = 0
     rows: int = 0
     audit: int = 0
+    alarms: int = 0
     kept: dict[str, int] = field(default_factory=dict)
 
     def add(self, step: Step) -> None:
@@ -95,12 +97,13 @@ class Removed:
         self.bodies += step.bodies
         self.rows += step.rows
         self.audit += step.audit
+        self.alarms += step.alarms
         for why, count in step.kept:
             self.kept[why] = self.kept.get(why, 0) + count
 
 
 Turn = Callable[[Callable[[], Awaitable[Step]]], Awaitable[Step]]
-"""Has a step done when nothing waits (Engine.tidy), or at once where nobody else works with the store."""
+"""Has a step done between two batches (Engine.tidy), or at once where nobody else works with the store."""
 
 
 async def at_once(step: Callable[[], Awaitable[Step]]) -> Step:

@@ -41,6 +41,7 @@ class Preview(NamedTuple):
     bodies: dict[int, int]
     rows: dict[int, int]
     audit: int
+    alarms: int
     kept: dict[str, int]
 
 
@@ -79,7 +80,8 @@ def preview(connection: sqlite3.Connection, ages: Ages) -> Preview:
             if reason is not None:
                 kept[reason] += 1
     (audit,) = connection.execute(sql["count_old_audit"], (ages.audit,)).fetchone()
-    return Preview(dict(+bodies), dict(+rows), audit, dict(kept))
+    (alarms,) = connection.execute(sql["count_old_alarms"], (ages.audit,)).fetchone()
+    return Preview(dict(+bodies), dict(+rows), audit, alarms, dict(kept))
 
 
 def faults(connection: sqlite3.Connection) -> list[str]:

@@ -26,11 +26,17 @@ def retire(store: MemoryStore, stage: Stage, after: int, ages: Ages) -> Step:
             store.audit.append(AuditRow(ages.now, "ophl7", "remove-old-audit", f"{count} audit rows", ""))
         store.deeds = {key: deed for key, deed in store.deeds.items() if deed.at >= ages.audit}
         return Step(audit=count)
+    if stage == "alarms":
+        ended = [row for row in store.kept_alarms.values() if row.resolved_at is not None and row.resolved_at < ages.audit]
+        gone = [row.id for row in ended if row.id < max(store.kept_alarms)]
+        for number in gone:
+            del store.kept_alarms[number]
+        return Step(alarms=len(gone))
     if stage.endswith("again"):
         return Step()
     limit = ages.bodies if stage == "bodies" else ages.rows
     found = [row for number, row in sorted(store.journal.items()) if number > after and row.received_at < limit][:STEP_ROWS]
-    kept, gone = Counter[str](), 0
+    kept, removed = Counter[str](), 0
     for row in found:
         why: str | None = _open(store, row)
         if why is None and stage == "rows":
@@ -39,12 +45,12 @@ def retire(store: MemoryStore, stage: Stage, after: int, ages: Ages) -> Step:
             kept[why] += 1
         elif stage == "rows":
             _remove(store, row.id)
-            gone += 1
+            removed += 1
         elif row.id not in store.bodies_removed:
             store.bodies_removed[row.id] = ages.now
             store.deliveries.update({one.id: one._replace(body=None) for one in _copies(store, row.id)})
-            gone += 1
-    counts = (gone, 0) if stage == "bodies" else (0, gone)
+            removed += 1
+    counts = (removed, 0) if stage == "bodies" else (0, removed)
     return Step(*counts, 0, tuple(sorted(kept.items())), found[-1].id if len(found) == STEP_ROWS else None)
 
 

@@ -22,6 +22,8 @@ def retire(connection: sqlite3.Connection, stage: Stage, after: int, ages: Ages)
         deeds = connection.execute(_sql("remove_deeds"), (ages.audit, STEP_ROWS)).rowcount
         step = _retire_audit(connection, ages)
         return step._replace(after=1) if deeds == STEP_ROWS and step.after is None else step
+    if stage == "alarms":
+        return _retire_alarms(connection, after, ages)
     kind = "bodies" if stage.startswith("bodies") else "rows"
     limit = ages.bodies if kind == "bodies" else ages.rows
     if stage.endswith("again"):
@@ -122,6 +124,15 @@ def _retire_audit(connection: sqlite3.Connection, ages: Ages) -> Step:
     said = AuditRow(ages.now, ACTOR, REMOVED, target, f"{len(old)} rows, the last with the digest {last.digest.hex()}")
     add_to_chain(connection, statements("sqlite"), [said])
     return Step(0, 0, len(old), (), last.id if len(old) == STEP_ROWS else None)
+
+
+def _retire_alarms(connection: sqlite3.Connection, after: int, ages: Ages) -> Step:
+    """Alarms that ended before then, but never the newest: numbers go on from it. What is open stays, however old."""
+    rows = connection.execute(_sql("next_alarms"), (after, STEP_ROWS)).fetchall()
+    gone = [(number,) for number, _, resolved_at in rows if resolved_at is not None and resolved_at < ages.audit]
+    _execute(connection, "remove_alarm", gone)
+    more = len(rows) == STEP_ROWS and rows[-1][1] < ages.audit  # those behind a younger one are younger still
+    return Step(alarms=len(gone), after=rows[-1][0] if more else None)
 
 
 def _execute(connection: sqlite3.Connection, name: str, values: list[tuple[Any, ...]]) -> None:

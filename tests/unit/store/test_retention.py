@@ -12,12 +12,14 @@ import pytest
 
 from ophl7.domain.changes import Stream
 from ophl7.domain.merge import Merge, MergeState
+from ophl7.engine.alarm_rows import AlarmRow
 from ophl7.engine.chain_walk import Verified, verify_chain
 from ophl7.engine.resend_rows import Deed, Resend, ResendState
-from ophl7.engine.retention import STEP_BYTES, STEP_ROWS, Ages, Removed, at_once, retire_all
+from ophl7.engine.retention import STEP_BYTES, STEP_ROWS, Ages, Removed, RetiringStore, at_once, retire_all
 from ophl7.engine.storage import AuditRow, ClosedHold, Keys, Rows
 from ophl7.errors import StoreAway, StoreRefused
 from ophl7.store.care import DirectChain, back_up, faults, looking, preview
+from ophl7.store.memory import MemoryStore
 from ophl7.store.reader import SqliteReader
 from ophl7.store.sqlite import SqliteStore
 from tests.unit.store.records import charge, delivery, drift, hold, journal, patient, registered
@@ -38,7 +40,7 @@ async def no_pause(_seconds: float) -> None:
     return
 
 
-async def run(store: SqliteStore, ages: Ages = EVERYTHING) -> Removed:
+async def run(store: RetiringStore, ages: Ages = EVERYTHING) -> Removed:
     return await retire_all(store, ages, at_once, no_pause)
 
 
@@ -197,8 +199,8 @@ async def test_a_step_is_bounded_in_rows_and_in_bytes(store: SqliteStore) -> Non
     assert (step.bodies, step.after) == (STEP_ROWS, STEP_ROWS)
     big = b"x" * (STEP_BYTES // 2 + 1)
     await store.commit(Rows(journal=[journal(n, raw=big, end=len(big)) for n in (251, 252, 253)]))
-    await store.retire("bodies", 0, BODIES)
-    await store.retire("bodies", 0, BODIES)
+    for _ in range(250 // STEP_ROWS - 1):
+        await store.retire("bodies", 0, BODIES)
     assert [(await store.retire("bodies", 0, BODIES)).bodies for _ in range(4)] == [1, 1, 0, 0]
 
 
@@ -208,7 +210,7 @@ async def test_a_run_that_was_broken_off_goes_on_where_it_was(store: SqliteStore
     await store.close()
     again = SqliteStore(store.path)
     await again.open()
-    assert (await run(again, BODIES)).bodies == 200
+    assert (await run(again, BODIES)).bodies == 300 - STEP_ROWS
     await again.close()
 
 
@@ -339,6 +341,28 @@ async def test_after_retention_the_database_is_consistent(store: SqliteStore) ->
     await run(store)
     with looking(store.path) as connection:
         assert faults(connection) == []
+
+
+# -- alarms ---------------------------------------------------------------------------------------------------------------
+
+
+def alarm(number: int, opened_at: float, resolved_at: float | None) -> AlarmRow:
+    how = "cause_gone" if resolved_at is not None else None
+    return AlarmRow(number, "silent", "pm", "nothing came", opened_at, resolved_at=resolved_at, how=how)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "memory"])
+async def test_alarms_that_ended_go_like_the_audit_but_never_an_open_one_nor_the_newest(store: SqliteStore, kind: str) -> None:
+    tested: SqliteStore | MemoryStore = store if kind == "sqlite" else MemoryStore()
+    old = [alarm(number, float(number), None if number % 40 == 1 else number + 5.0) for number in range(1, 2 * STEP_ROWS)]
+    late = [alarm(2 * STEP_ROWS, 50.0, 2000.0), alarm(2 * STEP_ROWS + 1, 60.0, 70.0)]
+    await tested.commit(Rows(alarms={row.id: row for row in (*old, *late)}))
+    removed = await run(tested, Ages(0.0, 0.0, 1000.0, 3000.0))
+    assert removed.alarms == sum(row.resolved_at is not None for row in old)
+    kept = await tested.alarms()
+    assert [row.id for row in kept.open] == [row.id for row in old if row.resolved_at is None]
+    assert kept.last == 2 * STEP_ROWS + 1
+    assert (await run(tested, Ages(0.0, 0.0, 1000.0, 3000.0))).alarms == 0
 
 
 # -- the log --------------------------------------------------------------------------------------------------------------

@@ -111,6 +111,15 @@ SELECT value FROM meta WHERE name = 'audit anchor';
 -- name: keep_audit_anchor
 INSERT INTO meta (name, value) VALUES ('audit anchor', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 
+-- name: next_alarms
+SELECT id, opened_at, resolved_at FROM alarm WHERE id > ? AND id < (SELECT max(id) FROM alarm) ORDER BY id LIMIT ?;
+
+-- name: remove_alarm
+DELETE FROM alarm WHERE id = ?;
+
+-- name: count_old_alarms
+SELECT count(*) FROM alarm WHERE resolved_at < ? AND id < (SELECT max(id) FROM alarm);
+
 -- name: count_old_audit
 -- Without the last, which stays.
 SELECT count(*) FROM audit WHERE at < ? AND id < (SELECT max(id) FROM audit);
