@@ -61,7 +61,6 @@ from ophl7.observe.health import Health
 from ophl7.observe.lag import LoopLag
 from ophl7.observe.logs import Log
 from ophl7.observe.metrics import CONTENT_TYPE, Metrics
-from ophl7.observe.put_off import PutOff
 from ophl7.observe.telling import EngineTeller, LinkTeller, ListenerTeller
 from ophl7.orders import Orders
 from ophl7.overdue import Overdue
@@ -149,7 +148,6 @@ class Broker:
         self._codes: CodeEntries
         self._unmerging: Unmerging
         self._web: HttpServer | None = None
-        self._put_off = PutOff()
         self._keeper: AlarmKeeper
         self._feeds: Feeds
 
@@ -234,7 +232,7 @@ class Broker:
         def status(side: Side) -> LinkStatus:
             return self.outboxes[side].status
 
-        return Feeds(self.alarms, self.clock, hours, limits_of(self.settings), status, self._put_off.since, self._drains.why)
+        return Feeds(self.alarms, self.clock, hours, limits_of(self.settings), status, self._drains.why)
 
     async def _begin_sending(self) -> None:
         """What waits leaves; but of a run that was stopped nothing does."""
@@ -247,7 +245,7 @@ class Broker:
 
     def _outbox(self, side: Side) -> Outbox:
         peer = self.settings.peer(side)
-        teller = LinkTeller(self.log, self.metrics.counters, self.alarms, self._put_off, self._now)
+        teller = LinkTeller(self.log, self.metrics.counters, self.alarms)
         senders: list[MllpSender] = []
         words = self.policy.peers[side].profile.answers.codes
         if peer.url is not None:
@@ -293,6 +291,7 @@ class Broker:
         settings = self.settings
         reader = SqliteReader(settings.database_path)
         self._stack.push_async_callback(reader.close)
+        resends = SqliteResends(reader)
         self._watch_log(reader)
         explicit = settings.api_token
         self.token = explicit.get_secret_value() if explicit is not None else secrets.token_urlsafe(24)
@@ -334,12 +333,10 @@ class Broker:
             acknowledge=self._keeper.acknowledge,
             retention=self.retention.status,
             purge=self.retention.hurry,
-            resends=ResendFace(
-                SqliteResends(reader), self._resends.start, self._resends.decide, lambda: self.clock.now().timestamp()
-            ),
+            resends=ResendFace(resends, self._resends.start, self._resends.decide, lambda: self.clock.now().timestamp()),
             books=books_of(self.engine, SqliteBooks(reader), self.policy, self.clock),
         )
-        overdue = Overdue(reader, self.clock, self.alarms, hours, self._put_off)
+        overdue = Overdue(reader, self.clock, self.alarms, hours, resends.locked)
         self._own(watch_people(self._feeds, overdue, self._keeper, self.alarms), "watch over what waits")
         server = HttpServer(make_app(face), settings.http_listen.host, settings.http_listen.port)
         self._stack.push_async_callback(server.stop)

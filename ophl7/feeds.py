@@ -14,14 +14,8 @@ from ophl7.observe.alarms import Alarms
 # Within so long after the practice has opened no silence rings: the first patient comes when he comes.
 OPENING_SECONDS: Final = 30 * 60.0
 
-PUT_OFF_SECONDS: Final = 3600.0
-"""How long a peer may put one message off (206) before somebody is told (decisions 8)."""
-
 # A person who pauses or drains a link knows that; after this he may have forgotten.
 FORGOTTEN_SECONDS: Final = 3600.0
-
-# How the outbox begins its reason when it pauses a link by itself.
-_BY_ITSELF: Final = "refused "
 
 
 class Limits(NamedTuple):
@@ -42,19 +36,14 @@ class Feeds:
         hours: OfficeHours,
         limits: Limits,
         status: Callable[[Side], LinkStatus],
-        put_off_since: Callable[[Side], float | None],
         drained: Callable[[Side], str | None] = lambda _side: None,
     ) -> None:
-        """drained: why nothing is taken from a peer. status: of the link to a peer.
-
-        put_off_since: when the delivery that a peer has put off longest was first put off.
-        """
+        """status: of the link to a peer. drained: why nothing is taken from a peer."""
         self._alarms = alarms
         self._clock = clock
         self._hours = hours
         self._limits = limits
         self._status = status
-        self._put_off_since = put_off_since
         self._drained = drained
         self.heard: dict[Side, float] = {}  # when each peer last sent anything; none of one that never did
         self._since: dict[tuple[Side, str], float] = {}  # link and state -> when a look found it so first
@@ -66,24 +55,19 @@ class Feeds:
             self._judge("silent", side, rings=self._silent(side, now))
             status = self._status(side)
             down, paused = (self._lasting(side, state, status.state == state, now) for state in ("down", "paused"))
-            by_itself = (status.paused_because or "").startswith(_BY_ITSELF)
             late = self._hours.back(now, self._limits.age)
             self._judge("link_down", side, rings=down is not None and down < late, stays=down is not None)
-            long_paused = paused is not None and (by_itself or paused < self._hours.back(now, FORGOTTEN_SECONDS))
+            long_paused = paused is not None and (status.by_itself or paused < self._hours.back(now, FORGOTTEN_SECONDS))
             self._judge("link_paused", side, rings=long_paused, stays=paused is not None)
             drained = self._lasting(side, "drained", self._drained(side) is not None, now)
             forgotten = drained is not None and drained < self._hours.back(now, FORGOTTEN_SECONDS)
             self._judge("link_drained", side, rings=forgotten, stays=drained is not None)
-            # What is parked has an alarm of its own, and is the oldest that waits; without a URL everything waits on purpose.
-            old = status.oldest_seconds is not None and now - status.oldest_seconds < late
-            self._judge("queue_age", side, rings=status.state == "up" and not status.parked and old)
+            # What is parked, and what waits behind it, has an alarm of its own; without a URL everything waits on purpose.
+            old = status.unblocked_seconds is not None and now - status.unblocked_seconds < late
+            self._judge("queue_age", side, rings=status.state == "up" and old)
             deep = status.queued >= self._limits.depth
             self._judge("queue_depth", side, rings=deep, stays=status.queued > self._limits.depth / 2)
             self._judge("delivery_stopped", side, rings=False, stays=status.parked > 0)
-            put_off = self._put_off_since(side)
-            self._judge(
-                "record_open", side, rings=put_off is not None and now - put_off >= PUT_OFF_SECONDS, stays=put_off is not None
-            )
 
     def _silent(self, side: Side, now: float) -> bool:
         last, limit = self.heard.get(side), self._limits.silence[side]

@@ -6,19 +6,22 @@ rings anew while nobody is there.
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple, Protocol
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from ophl7.domain.office_hours import OfficeHours
+from ophl7.domain.patient import Side
 from ophl7.engine.ports import Clock
 from ophl7.errors import StoreAway
-from ophl7.feeds import PUT_OFF_SECONDS
 from ophl7.observe.alarms import Alarms
-from ophl7.observe.put_off import PutOff
 
 Held = Literal["SIU", "DFT"]
 
 WORKING_DAY: Final = 8 * 3600.0
-_MOST_ASKED: Final = 20
+PUT_OFF_SECONDS: Final = 3600.0
+"""How long a peer may put one message off (206) before somebody is told (decisions 8)."""
+
+_SIDES: Final[tuple[Side, Side]] = ("pm", "emr")
 
 
 class Reads(Protocol):
@@ -35,9 +38,6 @@ class Reads(Protocol):
 
     async def held_for(self, key: str) -> int:
         """How many holds wait for this key."""
-
-    async def delivery_waits(self, number: int) -> bool:
-        """Whether it is not settled."""
 
 
 class Watch(NamedTuple):
@@ -59,6 +59,9 @@ WATCHES: Final = (
     Watch("held_long", WORKING_DAY, "any"),
 )
 
+Locked = Callable[[float], Awaitable[Sequence[Mapping[str, Any]]]]
+"""By `destination` how many `deliveries` a peer cannot take just now, each since before then."""
+
 # Alarms about a part that failed, and the hold that each failure leaves (#95).
 _LEFT_BY_FAILURES: Final = ("handler", "message_kept")
 
@@ -66,12 +69,12 @@ _LEFT_BY_FAILURES: Final = ("handler", "message_kept")
 class Overdue:
     """Rings when one of a kind is overdue; silent again when none is."""
 
-    def __init__(self, reads: Reads, clock: Clock, alarms: Alarms, hours: OfficeHours, put_off: PutOff) -> None:
+    def __init__(self, reads: Reads, clock: Clock, alarms: Alarms, hours: OfficeHours, locked: Locked) -> None:
         self._reads = reads
         self._clock = clock
         self._alarms = alarms
         self._hours = hours
-        self._put_off = put_off
+        self._locked = locked
 
     async def look(self) -> None:
         """Once. A database that cannot be read just now has an alarm of its own, and is asked again."""
@@ -87,9 +90,12 @@ class Overdue:
                 for about in self._alarms.about(kind):
                     if not await self._reads.held_for(f"handler:{about if kind == 'handler' else 'store'}"):
                         self._alarms.clear(kind, about)
-            for delivery in self._put_off.older(now - PUT_OFF_SECONDS, _MOST_ASKED):  # a person may have let it go
-                if not await self._reads.delivery_waits(delivery):
-                    self._put_off.over(delivery)
+            put_off = {row["destination"]: row["deliveries"] for row in await self._locked(now - PUT_OFF_SECONDS)}
+            for side in _SIDES:
+                if side in put_off:
+                    self._alarms.ring("record_open", side, waiting=put_off[side])
+                else:
+                    self._alarms.clear("record_open", side)
         except (StoreAway, TimeoutError):
             return
 

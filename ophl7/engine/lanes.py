@@ -59,6 +59,8 @@ class Lanes:
         self._for_link: set[int] = set()  # delayed because the link failed, not because the peer asked for it
         self._frozen: set[int] = set()
         self._ticket = 0
+        # A heap of heads that do not stop their lane, by id; what is no longer true in it is passed over.
+        self._unblocked: list[tuple[int, LaneKey]] = []
 
     @property
     def depth(self) -> int:
@@ -82,6 +84,7 @@ class Lanes:
         _insert(lane.waiting, delivery)
         self._where[delivery.id] = key
         if lane.head is delivery:
+            self._note_head(key, lane)
             if recovered:
                 self._recovered.add(delivery.id)
             self._go_on(key, lane, now)
@@ -146,6 +149,7 @@ class Lanes:
         if not lane.waiting:
             self._drop(key, lane)
         else:
+            self._note_head(key, lane)
             self._go_on(key, lane, now)
 
     def later(self, delivery: OpenDelivery, changed: OpenDelivery, now: float, *, for_link: bool) -> None:
@@ -219,6 +223,7 @@ class Lanes:
             self._where.update(dict.fromkeys(lane.waiting, key))
             home.waiting = _in_order(home.waiting.values(), (replace(one, lane=into) for one in lane.waiting.values()))
             home.out |= lane.out
+            self._note_head(key, home)
             self._awake(key, home)
 
     def part(self, number: int, deliveries: Collection[int], into: int) -> None:
@@ -235,13 +240,16 @@ class Lanes:
             home.frozen = home.frozen or lane.frozen
             home.waiting = _in_order(home.waiting.values(), moved)
             home.out |= lane.out & ids
+            self._note_head(key, home)
             self._awake(key, home)
             lane.out -= ids
             for one in moved:
                 del lane.waiting[one.id]
             self._awake((number, stream), lane)
             self._where.update(dict.fromkeys(ids, key))
-            if not lane.waiting:
+            if lane.waiting:
+                self._note_head((number, stream), lane)
+            else:
                 self._drop((number, stream), lane)
 
     def renewed(self, number: int, control_id: str, now: float) -> OpenDelivery:
@@ -251,6 +259,8 @@ class Lanes:
         before = lane.waiting[number]
         lane.waiting[number] = replace(before, control_id=control_id, state="queued", attempts=0, next_at=None)
         self._recovered.discard(number)
+        if before.state in STOPPED:
+            self._note_head(key, lane)
         self._go_on(key, lane, now)
         return before
 
@@ -264,7 +274,10 @@ class Lanes:
         key = self._where[delivery.id]
         lane = self._lanes[key]
         lane.back(delivery.id)
+        before = lane.waiting[delivery.id]
         lane.waiting[delivery.id] = replace(changed, lane=key[0])
+        if before.state in STOPPED:
+            self._note_head(key, lane)
         return key, lane
 
     def _go_on(self, key: LaneKey, lane: _Lane, now: float) -> None:
@@ -289,6 +302,28 @@ class Lanes:
     def by_age(self) -> None:
         """What was added in the order of places is told by its age again: what is sent again is younger than its place."""
         self._where = OrderedDict(sorted(self._where.items()))
+
+    def oldest_unblocked(self) -> OpenDelivery | None:
+        """What has waited longest of the heads that may be sent, now or later; None when each lane waits for something else."""
+        while self._unblocked:
+            head = self._head_of(*self._unblocked[0])
+            if head is not None:
+                return head
+            heapq.heappop(self._unblocked)
+        return None
+
+    def _head_of(self, number: int, key: LaneKey) -> OpenDelivery | None:
+        """The head of this lane, if it is this delivery and does not stop its lane."""
+        lane = self._lanes.get(key)
+        return lane.head if lane is not None and lane.head.id == number and lane.head.state not in STOPPED else None
+
+    def _note_head(self, key: LaneKey, lane: _Lane) -> None:
+        if lane.head.state in STOPPED:
+            return
+        heapq.heappush(self._unblocked, (lane.head.id, key))
+        if len(self._unblocked) > _SPARE + 2 * len(self._lanes):
+            found = ((one.head.id, name) for name, one in self._lanes.items() if one.head.state not in STOPPED)
+            self._unblocked = sorted(found)
 
     def _arm(self, key: LaneKey, lane: _Lane, now: float) -> None:
         head = lane.head

@@ -47,7 +47,8 @@ class LinkPolicy:
 class LinkStatus:
     """A link as people see it. oldest_seconds: age of the oldest delivery that waits, None when none does.
 
-    paused_because: why nothing is sent, None while it is sent to.
+    unblocked_seconds: the same without those that wait for a person or an event, and what waits behind them.
+    paused_because: why nothing is sent, None while it is sent to. by_itself: no person has paused it.
     """
 
     state: LinkWord
@@ -56,3 +57,5 @@ class LinkStatus:
     oldest_seconds: float | None
     last_error: str | None
     paused_because: str | None = None
+    unblocked_seconds: float | None = None
+    by_itself: bool = False

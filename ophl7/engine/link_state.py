@@ -41,6 +41,7 @@ class LinkState:
         self._observer = observer
         self._chance = chance
         self.paused: str | None = None  # why nothing is sent
+        self.by_itself = False  # nobody has asked for that
         self.last_error: str | None = None
         self.down_until = 0.0  # the outbox's own time (see Outbox._now)
         self.reachable = True  # the disk says that something may be on its way
@@ -59,9 +60,11 @@ class LinkState:
 
     # -- paused --------------------------------------------------------------------------------------------------------
 
-    def pause(self, reason: str | None) -> None:
-        """Nothing is sent for this reason; None: it is sent to again."""
+    def pause(self, mark: PauseMark) -> None:
+        """Nothing is sent for its reason; without one it is sent to again."""
+        reason = mark.reason or None
         before, self.paused = self.paused, reason
+        self.by_itself = reason is not None and mark.by_itself
         self._misfits = 0
         if reason is not None and before is None:
             self._observer.link_paused(self._destination, reason)
@@ -73,8 +76,9 @@ class LinkState:
         self._misfits = self._misfits + 1 if settled.misfit else 0
         if self._misfits >= MOST_MISFITS and self.paused is None:
             reason = f"refused {MOST_MISFITS} times in a row as no message of that system ({settled.answer})"
-            self.pause(reason)
-            self._mark(PauseMark(self._destination, reason))
+            pause = PauseMark(self._destination, reason, by_itself=True)
+            self.pause(pause)
+            self._mark(pause)
 
     # -- there or not --------------------------------------------------------------------------------------------------
 

@@ -81,14 +81,15 @@ class Outbox:
 
     # -- what is to be sent -------------------------------------------------------------------------------------------
 
-    def start(self, deliveries: Iterable[OpenDelivery], *, reachable: bool, paused: str | None = None) -> None:
+    def start(self, deliveries: Iterable[OpenDelivery], *, reachable: bool, paused: PauseMark | None = None) -> None:
         """What is unsettled on disk, oldest first, before `run`.
 
         reachable: whether the process before may have had something on its way when it ended; if so, the heads of the lanes
-        count as tried. paused: why nothing is sent here, None when it is.
+        count as tried. paused: that nothing is sent here, None when it is.
         """
         self._link.reachable = reachable
-        self._pause(paused)
+        if paused is not None:
+            self._pause(paused)
         waiting, unknown = list(deliveries), set[int]()
         if self._policy.review and reachable:  # nobody knows whether these arrived
             unknown = {delivery.id for delivery in waiting if delivery.state == "sending"}
@@ -142,7 +143,7 @@ class Outbox:
                 self._linked.set()
         elif isinstance(mark, PauseMark):
             if mark.destination == self.destination and mark.way == "pause":
-                self._pause(mark.reason or None)
+                self._pause(mark)
         elif mark.state == "sending":
             if (announced := self._announced.get(mark.id)) is not None:
                 announced.set()
@@ -181,8 +182,8 @@ class Outbox:
             return found[0], False
         return found
 
-    def _pause(self, reason: str | None) -> None:
-        self._link.pause(reason)
+    def _pause(self, mark: PauseMark) -> None:
+        self._link.pause(mark)
         self._wake.set()
 
     @property
@@ -228,7 +229,7 @@ class Outbox:
     @property
     def status(self) -> LinkStatus:
         """The link as it is now."""
-        oldest = self._lanes.oldest()
+        oldest, unblocked = self._lanes.oldest(), self._lanes.oldest_unblocked()
         return LinkStatus(
             state=self._link.word if self._senders or self._link.paused is not None else "unset",
             queued=self._lanes.depth - self._parked,
@@ -236,6 +237,8 @@ class Outbox:
             oldest_seconds=max(0.0, self._wall() - oldest.created_at) if oldest is not None else None,
             last_error=self._link.last_error,
             paused_because=self._link.paused,
+            unblocked_seconds=max(0.0, self._wall() - unblocked.created_at) if unblocked is not None else None,
+            by_itself=self._link.by_itself,
         )
 
     # -- sending ------------------------------------------------------------------------------------------------------

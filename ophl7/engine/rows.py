@@ -142,12 +142,14 @@ class LinkMark:
 class PauseMark:
     """Nothing is sent to a destination, for this reason, until somebody resumes it; "": it is sent to again.
 
-    way: `drain`: nothing is taken from it any more, in place of sent to it.
+    way: `drain`: nothing is taken from it any more, in place of sent to it. by_itself: no person has paused it, but three refusals
+    in a row (decisions 8).
     """
 
     destination: Side
     reason: str
     way: Literal["pause", "drain"] = "pause"
+    by_itself: bool = False
 
 
 class Rendering(NamedTuple):

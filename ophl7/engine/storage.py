@@ -153,8 +153,8 @@ class Store(RetiringStore, Protocol):
     async def unreachable(self) -> Collection[Side]:
         """Destinations to which nothing can have been on its way when the process before ended (see LinkMark)."""
 
-    async def paused(self) -> Mapping[Side, str]:
-        """Destinations to which nothing is sent until somebody resumes them, each with why (see PauseMark)."""
+    async def paused(self) -> Mapping[Side, PauseMark]:
+        """Destinations to which nothing is sent until somebody resumes them, each with its last mark."""
 
     async def drained(self) -> Mapping[Side, str]:
         """Peers from which nothing is taken until somebody resumes them, each with why (see PauseMark)."""

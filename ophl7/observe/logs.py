@@ -32,7 +32,7 @@ _OF_A_MESSAGE = """
     outcome ack_code queue destination attempt duration_ms error_code
 """
 _OF_THE_HOUSE = """
-    address alarm alarm_id audit batch bodies check code connections count delivery_id error field file grace_s hold_id
+    address alarm alarm_id alarms audit batch bodies check code connections count delivery_id error field file grace_s hold_id
     kept kind limit logger merge_id path pid plugin port reason remote resend_id rows segment setting signal state todo url
     version waiting where
     refused_fields

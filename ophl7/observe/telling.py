@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import time
 
 from ophl7.domain.patient import Side
 from ophl7.engine.deciding import Decision
@@ -12,10 +11,8 @@ from ophl7.hl7v2.redact import safe_control_id
 from ophl7.observe.alarms import Alarms
 from ophl7.observe.logs import Log
 from ophl7.observe.metrics import Counters
-from ophl7.observe.put_off import PutOff
 
 _FAILED_STATES = frozenset({"parked", "held", "unknown"})
-_REFUSALS = frozenset({"AE", "AR", "CE"})
 
 
 class EngineTeller:
@@ -99,13 +96,10 @@ class EngineTeller:
 class LinkTeller:
     """Implements engine.outbox.OutboxObserver."""
 
-    def __init__(self, log: Log, counters: Counters, alarms: Alarms, put_off: PutOff, now: Callable[[], float] = time) -> None:
-        """now: seconds since the epoch."""
+    def __init__(self, log: Log, counters: Counters, alarms: Alarms) -> None:
         self._log = log
         self._counters = counters
         self._alarms = alarms
-        self._now = now
-        self._put_off = put_off
 
     def delivered(self, destination: Side, delivery: int, state: DeliveryState, answer: str, seconds: float) -> None:
         """One exchange ended."""
@@ -121,10 +115,6 @@ class LinkTeller:
         )
         if state in _FAILED_STATES:
             self._alarms.ring("delivery_stopped", destination, delivery_id=delivery)
-        if state == "queued" and answer.partition(" ")[0] in _REFUSALS:
-            self._put_off.noted(destination, delivery, self._now())
-        elif state != "queued":
-            self._put_off.over(delivery)
 
     def late_answer(self, destination: Side, control_id: str, code: str) -> None:
         """A peer that had committed a message says what it made of it. It changes nothing; a refusal is a person's."""

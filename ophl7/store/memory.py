@@ -69,7 +69,7 @@ class MemoryStore:
         self.merges: dict[int, Merge] = {}
         self.unmerges: list[UnmergeRow] = []
         self.links: dict[Side, bool] = {}
-        self.pauses: dict[Side, str] = {}
+        self.pauses: dict[Side, PauseMark] = {}
         self.drains: dict[Side, str] = {}
         self.drift: list[DriftRow] = []
         self.audit: list[AuditRow] = []
@@ -365,7 +365,7 @@ class MemoryStore:
         self.merges.update(rows.merges)
         self.unmerges += rows.unmerges
         self.links.update({one.destination: one.reachable for one in rows.links})
-        self.pauses.update({one.destination: one.reason for one in rows.pauses if one.way == "pause"})
+        self.pauses.update({one.destination: one for one in rows.pauses if one.way == "pause"})
         self.drains.update({one.destination: one.reason for one in rows.pauses if one.way == "drain"})
         self.roll_ups.update(rows.roll_ups)
         self.drift += rows.drift
@@ -458,10 +458,10 @@ class MemoryStore:
         self._check()
         return [side for side, reachable in self.links.items() if not reachable]
 
-    async def paused(self) -> Mapping[Side, str]:
-        """Destinations to which nothing is sent, each with why."""
+    async def paused(self) -> Mapping[Side, PauseMark]:
+        """Destinations to which nothing is sent, each with its mark."""
         self._check()
-        return {side: reason for side, reason in self.pauses.items() if reason}
+        return {side: mark for side, mark in self.pauses.items() if mark.reason}
 
     async def drained(self) -> Mapping[Side, str]:
         """Peers from which nothing is taken, each with why."""

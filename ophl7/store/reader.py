@@ -208,11 +208,6 @@ class SqliteReader:
         (row,) = await self._read(self._sql["held_for"], (key,))
         return int(row["found"])
 
-    async def delivery_waits(self, number: int) -> bool:
-        """Whether it is not settled."""
-        rows = await self.deliveries(before=number + 1, state="open", limit=1)
-        return bool(rows) and rows[0]["id"] == number
-
     async def alarms(
         self, *, open_only: bool | None = None, kind: str | None = None, before: int | None = None, limit: int = 50
     ) -> Sequence[AlarmRow]:

@@ -194,6 +194,10 @@ def writes(rows: Rows) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
         ("mark_delivery", [(m.state, m.attempts, m.next_at, m.answer, m.at, m.locked, m.id) for m in rows.marks]),
         ("mark_link", [(one.destination, "up" if one.reachable else "down") for one in rows.links]),
         ("mark_pause", [(one.way, one.destination, one.reason) for one in rows.pauses]),
+        (
+            "mark_who_paused",
+            [(one.destination, "yes" if one.by_itself else "") for one in rows.pauses if one.way == "pause"],
+        ),
         ("move_delivery", [(lane, number) for number, lane in rows.moved]),
         ("sending_delivery", [(number,) for number in rows.sending]),
         ("render_delivery", [(one.body, one.id) for one in rendered if not one.renewed]),

@@ -23,7 +23,7 @@ from ophl7.domain.patient import Side
 from ophl7.engine.alarm_rows import AlarmRow, AlarmsKept
 from ophl7.engine.ids import number_in
 from ophl7.engine.retention import Ages, Stage, Step
-from ophl7.engine.storage import Counters, Keys, OpenDelivery, Rows, State
+from ophl7.engine.storage import Counters, Keys, OpenDelivery, PauseMark, Rows, State
 from ophl7.errors import StoreAway, StoreRefused
 from ophl7.store.audit_chain import add_to_chain, begin_chain
 from ophl7.store.lease import Lease
@@ -267,9 +267,14 @@ class SqliteStore:
         """Destinations to which nothing can have been on its way. Raises StoreAway."""
         return await self._in_thread(lambda: [row[0] for row in self._present().execute(self._sql["unreachable"])])
 
-    async def paused(self) -> Mapping[Side, str]:
-        """Destinations to which nothing is sent, each with why. Raises StoreAway."""
-        return await self._in_thread(lambda: dict(self._present().execute(self._sql["paused"])))
+    async def paused(self) -> Mapping[Side, PauseMark]:
+        """Destinations to which nothing is sent, each with its mark. Raises StoreAway."""
+        return await self._in_thread(
+            lambda: {
+                side: PauseMark(side, reason, by_itself=bool(itself))
+                for side, reason, itself in self._present().execute(self._sql["paused"])
+            }
+        )
 
     async def drained(self) -> Mapping[Side, str]:
         """Peers from which nothing is taken, each with why."""

@@ -32,10 +32,9 @@ class Week:
         self.out = io.StringIO()
         self.alarms = Alarms(make_log(stream=self.out, strict=True), lambda: self.clock.moment)
         self.status: dict[Side, LinkStatus] = {"pm": WELL, "emr": WELL}
-        self.put_off: dict[Side, float] = {}
         hours = OfficeHours(ZONE, read_week("Mon-Fri 08:00-18:00"), read_closed_days("2026-11-27"))
         limits = Limits({"pm": 7200.0, "emr": 0.0}, 900.0, 100)
-        self.feeds = Feeds(self.alarms, self.clock, hours, limits, self.status.__getitem__, self.put_off.get)
+        self.feeds = Feeds(self.alarms, self.clock, hours, limits, self.status.__getitem__)
 
     def until(self, text: str) -> list[str]:
         """What was told meanwhile: `HH:MM kind` or `HH:MM -kind`."""
@@ -87,20 +86,20 @@ def test_a_link_that_is_down_rings_after_a_while_of_office_time_and_a_short_inte
     assert week.until("2026-11-23T10:00") == ["Mon 09:53 -link_down"]
 
 
-@pytest.mark.parametrize(("why", "when"), [("refused 3 times in a row (AE 200)", "Mon 09:01"), ("a word", "Mon 10:02")])
-def test_a_pause_rings_at_once_if_nobody_asked_for_it(why: str, when: str) -> None:
+@pytest.mark.parametrize(("by_itself", "when"), [(True, "Mon 09:01"), (False, "Mon 10:02")])
+def test_a_pause_rings_at_once_if_nobody_asked_for_it(by_itself: bool, when: str) -> None:
     week = Week("2026-11-23T09:00")
-    week.status["pm"] = replace(WELL, state="paused", paused_because=why)
+    week.status["pm"] = replace(WELL, state="paused", paused_because="refused by the PM", by_itself=by_itself)
     assert week.until("2026-11-23T12:00") == [f"{when} link_paused"]
 
 
 def test_what_waits_too_long_rings_unless_it_is_parked_or_has_nowhere_to_go() -> None:
     week = Week("2026-11-23T09:00")
-    week.status["emr"] = replace(WELL, queued=1, oldest_seconds=1000.0)
+    week.status["emr"] = replace(WELL, queued=1, parked=1, oldest_seconds=9000.0, unblocked_seconds=1000.0)
     assert week.until("2026-11-23T09:02") == ["Mon 09:01 queue_age"]
     other = Week("2026-11-23T09:00")
     other.status["emr"] = replace(WELL, queued=1, parked=1, oldest_seconds=1000.0)
-    other.status["pm"] = replace(WELL, state="unset", queued=1, oldest_seconds=1000.0)
+    other.status["pm"] = replace(WELL, state="unset", queued=1, oldest_seconds=1000.0, unblocked_seconds=1000.0)
     assert other.until("2026-11-23T09:02") == []
 
 
@@ -112,9 +111,3 @@ def test_a_deep_queue_rings_until_it_is_half_as_deep() -> None:
     assert week.until("2026-11-22T04:00") == []
     week.status["emr"] = replace(WELL, queued=50)
     assert week.until("2026-11-22T04:10") == ["Sun 04:03 -queue_depth"]
-
-
-def test_a_record_that_is_open_at_the_desk_for_an_hour_rings() -> None:
-    week = Week("2026-11-23T09:00")
-    week.put_off["emr"] = week.clock.moment
-    assert week.until("2026-11-23T10:05") == ["Mon 10:00 record_open"]

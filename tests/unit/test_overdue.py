@@ -16,7 +16,6 @@ from ophl7.engine.storage import ClosedHold, Rows
 from ophl7.errors import StoreAway
 from ophl7.observe.alarms import Alarms
 from ophl7.observe.logs import make_log
-from ophl7.observe.put_off import PutOff
 from ophl7.overdue import WATCHES, Held, Overdue
 from ophl7.store.reader import SqliteReader
 from ophl7.store.sqlite import SqliteStore
@@ -33,7 +32,7 @@ class Counted:
         self.held: dict[tuple[Held, float], int] = {}
         self.long: dict[float, int] = {}
         self.keys: list[str] = []
-        self.waiting: set[int] = set()
+        self.put_off: dict[str, float] = {}
 
     async def open_merges(self, noted_before: float) -> int:
         self.asked.append(noted_before)
@@ -50,16 +49,16 @@ class Counted:
     async def held_for(self, key: str) -> int:
         return self.keys.count(key)
 
-    async def delivery_waits(self, number: int) -> bool:
-        return number in self.waiting
+    async def locked(self, before: float) -> list[dict[str, Any]]:
+        return [{"destination": side, "deliveries": 1} for side, since in self.put_off.items() if since < before]
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
 
 
-def watched(reads: Counted, alarms: Alarms, clock: ManualClock, put_off: PutOff | None = None) -> Overdue:
-    return Overdue(reads, clock, alarms, OfficeHours(ZONE), put_off or PutOff())
+def watched(reads: Counted, alarms: Alarms, clock: ManualClock) -> Overdue:
+    return Overdue(reads, clock, alarms, OfficeHours(ZONE), reads.locked)
 
 
 async def test_it_rings_once_when_some_are_overdue_and_stops_when_none_is(capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,22 +89,27 @@ async def test_a_part_that_failed_rings_until_nothing_of_it_is_held() -> None:
         assert set(alarms.ringing()) == ringing
 
 
-async def test_a_delivery_that_was_put_off_and_let_go_by_a_person_is_forgotten() -> None:
-    reads, clock, put_off = Counted(), ManualClock(), PutOff()
-    watch = watched(reads, Alarms(make_log("error", "json")), clock, put_off)
-    put_off.noted("emr", 7, clock.moment)
-    put_off.noted("emr", 8, clock.moment + 1)
-    reads.waiting = {8}
-    clock.moment += 3602
+async def test_206_what_a_peer_puts_off_rings_after_an_hour_and_ends_when_it_is_over() -> None:
+    reads, clock = Counted(), ManualClock()
+    alarms = Alarms(make_log("error", "json"), lambda: clock.moment)
+    watch = watched(reads, alarms, clock)
+    reads.put_off["emr"] = clock.moment
+    for minutes, ringing in ((60, []), (1, ["emr"]), (0, ["emr"])):
+        clock.moment += 60 * minutes
+        await watch.look()
+        assert alarms.about("record_open") == ringing
+    del reads.put_off["emr"]
     await watch.look()
-    assert (put_off.since("emr"), put_off.since("pm")) == (clock.moment - 3601, None)
+    clock.moment += 600
+    alarms.tick()
+    assert alarms.about("record_open") == []
 
 
 async def test_while_nobody_is_there_nothing_more_becomes_overdue() -> None:
     reads, clock = Counted(), ManualClock()
     alarms = Alarms(make_log("error", "json"))
     hours = OfficeHours(ZONE, read_week("Mon-Fri 08:00-18:00"))
-    watch = Overdue(reads, clock, alarms, hours, PutOff())
+    watch = Overdue(reads, clock, alarms, hours, reads.locked)
     friday = datetime(2024, 3, 1, 18, 0, tzinfo=ZONE).timestamp()
     reads.held = {("DFT", friday - 3600): 1}
     clock.moment = datetime(2024, 3, 3, 12, 0, tzinfo=ZONE).timestamp()

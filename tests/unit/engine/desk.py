@@ -36,6 +36,7 @@ from ophl7.engine.storage import (
     Keys,
     OpenDelivery,
     Parting,
+    PauseMark,
     Rendering,
     Rows,
     State,
@@ -223,7 +224,7 @@ class ScriptedStore:
     async def alarms(self) -> AlarmsKept:
         return await self.inner.alarms()
 
-    async def paused(self) -> Mapping[Side, str]:
+    async def paused(self) -> Mapping[Side, PauseMark]:
         return await self.inner.paused()
 
     async def drained(self) -> Mapping[Side, str]:

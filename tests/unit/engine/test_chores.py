@@ -108,6 +108,7 @@ async def test_a_loop_that_is_never_idle_does_one_step_at_a_time_between_its_bat
             at.append(len(desk.seen.batches))
 
         waiting = [asyncio.create_task(desk.engine.tidy(step)) for _ in range(3)]
+        await asyncio.sleep(0)  # a turn of the loop, no time
         for number in range(3):
             desk.engine.offer(Envelope("pm", line, adt(f"F{number}"), 0.0))
         await asyncio.gather(*waiting)

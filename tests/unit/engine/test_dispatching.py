@@ -174,7 +174,8 @@ async def test_nothing_leaves_over_a_paused_link_until_it_is_resumed() -> None:
         await link.quiet()
         assert peer.received == []
         assert (link.box.status.state, link.box.status.paused_because) == ("paused", "their server is moved")
-        assert await link.store.paused() == {"emr": "their server is moved"}
+        assert not link.box.status.by_itself
+        assert await link.store.paused() == {"emr": PauseMark("emr", "their server is moved")}
         await person.switches(LinkAct("resume", "emr", "anna", "it is up"))
         await link.quiet()
         assert peer.ids == ["D1", "D2"]
@@ -197,8 +198,10 @@ async def test_three_refusals_of_the_kind_in_a_row_pause_the_link_and_others_bet
         await link.feed(*(row(number, lane=number) for number in range(1, 11)))
         await link.quiet()
         assert len(peer.received) == 8
-        assert link.pauses == [PauseMark("emr", "refused 3 times in a row as no message of that system (AR 201)")]
-        assert link.box.status.state == "paused"
+        assert link.pauses == [
+            PauseMark("emr", "refused 3 times in a row as no message of that system (AR 201)", by_itself=True)
+        ]
+        assert (link.box.status.state, link.box.status.by_itself) == ("paused", True)
         assert link.box.status.queued == 2
 
 

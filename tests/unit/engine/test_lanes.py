@@ -266,3 +266,41 @@ def test_a_delay_that_the_peer_has_ended_does_not_come_back_with_a_merge() -> No
     lanes.unite(1, 2)
     lanes.thaw(0.0)
     assert ids(lanes) == [1]
+
+
+def test_the_oldest_that_may_be_sent_is_in_no_lane_that_waits_for_a_person() -> None:
+    lanes = filled(
+        *(delivery(1 + number, lane=1) for number in range(2)), delivery(5, lane=2), delivery(6, lane=3, next_at=60.0)
+    )
+
+    def unblocked() -> int | None:
+        found = lanes.oldest_unblocked()
+        return found.id if found is not None else None
+
+    assert unblocked() == 1
+    lanes.stop(delivery(1), delivery(1, state="parked"), 0.0)
+    assert unblocked() == 5, "what waits behind the parked one waits for the same person"
+    lanes.done(delivery(5, lane=2), 0.0)
+    assert unblocked() == 6, "one that is tried later waits too"
+    lanes.stop(delivery(6, lane=3), delivery(6, lane=3, state="held"), 0.0)
+    assert unblocked() is None
+    lanes.later(delivery(1, state="parked"), delivery(1), 0.0, for_link=False)
+    assert unblocked() == 1
+    lanes.unite(1, 3)
+    lanes.done(delivery(1), 0.0)
+    assert unblocked() == 2
+    lanes.done(delivery(2), 0.0)
+    assert unblocked() is None
+    lanes.renewed(6, "D66", 0.0)
+    assert unblocked() == 6
+
+
+def test_it_is_known_in_as_many_steps_and_from_as_many_notes_whatever_has_gone() -> None:
+    lanes = filled(*(delivery(number, lane=number) for number in range(1, 4001)))
+    for number in range(1, 4001):
+        lanes.done(delivery(number, lane=number), 0.0)
+        lanes.add(delivery(4000 + number, lane=1), 0.0)
+    assert len(lanes._unblocked) <= 64 + 2 * 4001
+    found = lanes.oldest_unblocked()
+    assert found is not None
+    assert found.id == 4001

@@ -607,10 +607,11 @@ class StoreSuite:
 
     async def test_a_destination_is_paused_until_it_is_resumed(self, store: Store) -> None:
         assert await store.paused() == {}
-        await store.commit(Rows(pauses=[PauseMark("pm", "moved"), PauseMark("emr", "tested")]))
-        assert await store.paused() == {"pm": "moved", "emr": "tested"}
+        moved, misfit = PauseMark("pm", "moved"), PauseMark("emr", "refused", by_itself=True)
+        await store.commit(Rows(pauses=[moved, misfit]))
+        assert await store.paused() == {"pm": moved, "emr": misfit}
         await store.commit(Rows(pauses=[PauseMark("pm", ""), PauseMark("emr", ""), PauseMark("emr", "again")]))
-        assert await store.paused() == {"emr": "again"}
+        assert await store.paused() == {"emr": PauseMark("emr", "again")}
 
     async def test_holds_are_found_by_a_key_of_any_kind(self, store: Store) -> None:
         rows = Rows(journal=[journal(1)], holds=[hold(1, 1, "identity:PM:P1"), hold(2, 1, "target:PM:P1")])

@@ -331,8 +331,13 @@ SELECT substr(name, 6) FROM meta WHERE name IN ('link pm', 'link emr') AND value
 -- name: mark_pause
 INSERT INTO meta (name, value) VALUES (? || ' ' || ?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 
+-- name: mark_who_paused
+INSERT INTO meta (name, value) VALUES ('paused by itself ' || ?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+
 -- name: paused
-SELECT substr(name, 7), value FROM meta WHERE name IN ('pause pm', 'pause emr') AND value <> '';
+SELECT substr(p.name, 7), p.value, coalesce(b.value, '') <> ''
+FROM meta p LEFT JOIN meta b ON b.name = 'paused by itself ' || substr(p.name, 7)
+WHERE p.name IN ('pause pm', 'pause emr') AND p.value <> '';
 
 -- name: drained
 SELECT substr(name, 7), value FROM meta WHERE name IN ('drain pm', 'drain emr') AND value <> '';
