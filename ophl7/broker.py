@@ -132,6 +132,7 @@ class Broker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._broken: asyncio.Future[None] | None = None
         self._draining = False
+        self._stopping = False
         self._tripwire = Tripwire()
         self._cut_off: dict[Side, str] = {}  # peer -> the part that fails
         self._closing: set[asyncio.Task[None]] = set()
@@ -161,7 +162,7 @@ class Broker:
         try:
             return await self._start()
         except BaseException:
-            await self._stack.aclose()
+            await self.stop()
             raise
 
     async def _start(self) -> Listening:
@@ -376,7 +377,7 @@ class Broker:
     def _ended(self, task: asyncio.Task[None]) -> None:
         """None of these tasks may end by itself: if one does, the broker stops rather than limp on."""
         self._tasks.discard(task)
-        if self._broken is None or self._broken.done():
+        if self._broken is None or self._broken.done() or self._stopping:  # the status page ends when its server does
             return
         # Whoever cancels on purpose takes this callback away first (_cancel_tasks): anything else is a fault.
         error = None if task.cancelled() else task.exception()
@@ -515,4 +516,5 @@ class Broker:
 
     async def stop(self) -> None:
         """Stops at once; as safe as a kill. Idempotent."""
+        self._stopping = True
         await self._stack.aclose()

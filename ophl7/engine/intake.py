@@ -29,6 +29,7 @@ from ophl7.engine.ids import Ids
 from ophl7.engine.judging import describe, record_scope
 from ophl7.engine.lost_charges import keep_back
 from ophl7.engine.matching import NO_MATCH, match
+from ophl7.engine.pace import Pace
 from ophl7.engine.ports import Clock, Envelope
 from ophl7.engine.refusals import explain
 from ophl7.engine.ruling import Ruling
@@ -37,9 +38,7 @@ from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.errors import StoreAway, StoreRefused
 from ophl7.kit import Match
 
-# A batch is what waits, but never more frames than this: it bounds how long an answer waits for its neighbours.
-MOST_FRAMES = 128
-
+# A batch is what waits, but never more than it may take time (engine.pace): so long an answer waits for its neighbours.
 # Nor, where they are large, more than this many bytes and one frame: what is judged takes time by its bytes.
 MOST_BYTES = 2 * 1024 * 1024
 
@@ -89,6 +88,7 @@ class Engine:
         self._closed: set[str] = set()
         self._doubted = False
         self._chores = Chores(clock.monotonic)
+        self._pace = Pace()
         self._on_connected: Callable[[Side], None] = lambda _peer: None
         self._on_away: Callable[[], None] = lambda: None
         self._on_back: Callable[[], Awaitable[None]] = _nothing
@@ -202,7 +202,7 @@ class Engine:
             self._idle.set()
 
     async def _batch(self) -> None:
-        taken = self._frames.take(MOST_FRAMES, MOST_BYTES)
+        taken = self._frames.take(self._pace.most, MOST_BYTES)
         marks, asked = list(self._marks), self._asked.take()
         self._marks.clear()
         frames = [read_frame(envelope, self._policy) for envelope in taken]
@@ -220,7 +220,7 @@ class Engine:
 
     async def _settle(self, frames: Sequence[Frame], marks: list[Mark], asked: Sequence[Request]) -> _Committed:
         """The road of a batch up to its commit: load, decide, write."""
-        began = perf_counter()
+        began, since = perf_counter(), self._clock.monotonic()
         uow = UnitOfWork(self._store, self._ids)
         keys = Keys()
         for frame in frames:
@@ -229,6 +229,7 @@ class Engine:
         if keys:
             await uow.load(keys, small=len(frames) <= FEW_FRAMES)
         decided = [await self._decide(uow, frame) for frame in frames]
+        self._pace.judged(len(frames), self._clock.monotonic() - since)
         outcomes = [await perform(uow, request) for request in asked]
         await explain(uow, marks, self._policy)
         await keep_back(uow, marks, self._clock.now().timestamp())
