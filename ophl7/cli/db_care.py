@@ -46,9 +46,8 @@ def purge(dry_run: bool, as_json: bool) -> int:
     if as_json:
         print_json(found)
     else:
-        click.echo(
-            f"Removed: the bodies of {found['bodies']} messages, {found['rows']} rows, {found['audit']} audit rows, {found['alarms']} alarms."
-        )
+        rows = f"{found['rows']} rows, {found['audit']} audit rows, {found['alarms']} alarms"
+        click.echo(f"Removed: the bodies of {found['bodies']} messages, {rows}.")
         _tell_kept(found["kept"])
     return Exit.OK
 
@@ -78,15 +77,8 @@ def _preview(database: Path, ages: Any, *, as_json: bool) -> int:  # noqa: ANN40
         found = preview(connection, ages)
     if as_json:
         bodies, rows = ([{"years": age, "messages": count} for age, count in sorted(one.items())] for one in found[:2])
-        print_json(
-            {
-                "bodies": bodies,
-                "rows": rows,
-                "audit": found.audit,
-                "alarms": found.alarms,
-                "kept": dict(sorted(found.kept.items())),
-            }
-        )
+        told = {"bodies": bodies, "rows": rows, "audit": found.audit, "alarms": found.alarms}
+        print_json({**told, "kept": dict(sorted(found.kept.items()))})
         return Exit.OK
     for kind, counts in (("bodies of messages", found.bodies), ("rows of messages", found.rows)):
         click.echo(f"{kind:<20}{sum(counts.values()):>10}")

@@ -142,8 +142,8 @@ class LinkMark:
 class PauseMark:
     """Nothing is sent to a destination, for this reason, until somebody resumes it; "": it is sent to again.
 
-    way: `drain`: nothing is taken from it any more, in place of sent to it. by_itself: no person has paused it, but three refusals
-    in a row (decisions 8).
+    way: `drain`: nothing is taken from it any more, in place of sent to it. by_itself: no person has paused it, but three
+    refusals in a row (decisions 8).
     """
 
     destination: Side

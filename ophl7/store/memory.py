@@ -34,6 +34,7 @@ from ophl7.engine.storage import (
     Keys,
     OpenDelivery,
     Origin,
+    PauseMark,
     Processed,
     QueuedBytes,
     Restored,

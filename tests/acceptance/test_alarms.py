@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -62,3 +64,28 @@ async def test_an_alarm_that_is_open_is_not_rung_again_after_a_kill(tmp_path: Pa
             said = [json.loads(line) for line in broker.output.splitlines() if line.startswith("{")]
         assert [one for one in said if one["event"] == "alarm_opened"] == []
     assert len(Ledger(database).rows("SELECT * FROM alarm")) == 1
+
+
+async def test_a_port_that_a_failing_part_had_closed_is_open_after_a_restart_and_its_alarm_ends(tmp_path: Path) -> None:
+    database = tmp_path / "ophl7.db"
+    async with ScriptedPeer() as pm, ScriptedPeer() as emr:
+        async with served(database, PM_OWNS, pm.url, emr.url) as broker:
+            await broker.kill()
+        with closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute(
+                "INSERT INTO alarm (id, kind, about, reason, opened_at, times)"
+                " VALUES (1, 'listener_closed', 'pm', 'it is closed', 1.0, 1)"
+            )
+        async with served(database, PM_OWNS, pm.url, emr.url) as broker:
+            await until(lambda: Ledger(database).rows("SELECT * FROM alarm WHERE how = 'cause_gone'") != [])
+            await broker.kill()
+            said = [json.loads(line) for line in broker.output.splitlines() if line.startswith("{")]
+        assert [one["alarm"] for one in said if one["event"] == "alarm_resolved"] == ["listener_closed"]
+
+
+async def test_a_broker_that_is_stopped_says_of_no_part_that_it_broke(opened: Opening) -> None:
+    practice = await opened(PM_OWNS)
+    broken = practice.broker._broken
+    assert broken is not None
+    await practice.broker.stop()
+    assert broken.cancelled(), "one with an error in it would be told by whoever collects it"

@@ -198,9 +198,8 @@ async def test_three_refusals_of_the_kind_in_a_row_pause_the_link_and_others_bet
         await link.feed(*(row(number, lane=number) for number in range(1, 11)))
         await link.quiet()
         assert len(peer.received) == 8
-        assert link.pauses == [
-            PauseMark("emr", "refused 3 times in a row as no message of that system (AR 201)", by_itself=True)
-        ]
+        reason = "refused 3 times in a row as no message of that system (AR 201)"
+        assert link.pauses == [PauseMark("emr", reason, by_itself=True)]
         assert (link.box.status.state, link.box.status.by_itself) == ("paused", True)
         assert link.box.status.queued == 2
 

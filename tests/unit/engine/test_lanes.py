@@ -269,9 +269,7 @@ def test_a_delay_that_the_peer_has_ended_does_not_come_back_with_a_merge() -> No
 
 
 def test_the_oldest_that_may_be_sent_is_in_no_lane_that_waits_for_a_person() -> None:
-    lanes = filled(
-        *(delivery(1 + number, lane=1) for number in range(2)), delivery(5, lane=2), delivery(6, lane=3, next_at=60.0)
-    )
+    lanes = filled(delivery(1), delivery(2), delivery(5, lane=2), delivery(6, lane=3, next_at=60.0))
 
     def unblocked() -> int | None:
         found = lanes.oldest_unblocked()

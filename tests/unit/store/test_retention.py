@@ -347,8 +347,8 @@ async def test_after_retention_the_database_is_consistent(store: SqliteStore) ->
 
 
 def alarm(number: int, opened_at: float, resolved_at: float | None) -> AlarmRow:
-    how = "cause_gone" if resolved_at is not None else None
-    return AlarmRow(number, "silent", "pm", "nothing came", opened_at, resolved_at=resolved_at, how=how)
+    row = AlarmRow(number, "silent", "pm", "nothing came", opened_at)
+    return row if resolved_at is None else row._replace(resolved_at=resolved_at, how="cause_gone")
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "memory"])
