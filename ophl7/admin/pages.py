@@ -23,6 +23,7 @@ from ophl7.admin.maps import LONGEST_CODE, code_in, entry_for
 from ophl7.admin.maps import carry_out as enter
 from ophl7.admin.ports import Document, Face, Row
 from ophl7.admin.problems import Problem, not_found
+from ophl7.admin.retention import shown as shown_retention
 from ophl7.admin.schedule_page import schedule_of
 from ophl7.admin.wording import DELIVERIES, PEERS
 from ophl7.domain.coding import code_of_key
@@ -133,6 +134,7 @@ class Pages:
             "trouble": [check["reason"] for check in checks.get("checks", {}).values() if check["reason"]],
             "alarms": [alarm_item(face, row) for row in face.alarms()],
             "links": list(face.links()),
+            "retention": shown_retention(face),
             "peers": PEERS,
             "away": False,
             "states": {},

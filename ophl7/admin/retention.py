@@ -13,7 +13,7 @@ from ophl7.admin.ports import Document, Face
 
 async def status(face: Face, _asked: Asked) -> Document:
     """`GET /retention`: the last run since the start."""
-    return _shown(face)
+    return shown(face)
 
 
 async def purge(face: Face, asked: Asked, body: Mapping[str, Any]) -> Document:
@@ -21,9 +21,10 @@ async def purge(face: Face, asked: Asked, body: Mapping[str, Any]) -> Document:
     reason = reason_in(body)
     await face.audit(asked.actor, "run-retention", "retention", reason)
     face.purge()
-    return {**_shown(face), "running": True}
+    return {**shown(face), "running": True}
 
 
-def _shown(face: Face) -> Document:
+def shown(face: Face) -> Document:
+    """The last run, as the API and the status page tell it."""
     found = face.retention()
     return {**found, "at": iso(found["at"], face.zone)}

@@ -90,7 +90,7 @@ def bar(trigger: str, control_id: str, user: str = "BELL^Bell^Bea") -> bytes:
     ).encode()
 
 
-RETENTION = {"at": None, "bodies": 0, "rows": 0, "audit": 0, "kept": {"held": 2}, "running": False}
+RETENTION = {"at": None, "bodies": 0, "rows": 0, "audit": 0, "alarms": 0, "kept": {"held": 2}, "running": False}
 
 
 @dataclass
