@@ -11,8 +11,9 @@ from ophl7.admin.api import CALLS, PREFIX
 from ophl7.admin.app import make_app
 from ophl7.admin.calls import Deed, Inquiry
 from ophl7.admin.guard import COOKIE, Guard
+from ophl7.engine.alarm_rows import AlarmRow
 from ophl7.errors import StoreAway
-from tests.integration.admin.practice import ANNA, BOB, TOKEN, Desk, Practice, adt, body_for
+from tests.integration.admin.practice import ANNA, BOB, NOON, TOKEN, Desk, Practice, adt, body_for
 
 OPEN = ["/healthz", "/readyz", "/metrics"]
 CLOSED = [
@@ -28,13 +29,14 @@ HERE, ALSO_HERE, MAPPED, ELSEWHERE = "127.0.0.1", "::1", "::ffff:127.0.0.1", "19
 
 
 @pytest.fixture
-async def filled(practice: Practice) -> None:
+async def filled(practice: Practice, desk: Desk) -> None:
     anna = practice.patient(ANNA)
     message = practice.message(adt(), subject=anna.subject)
     practice.hold(message, "mapping:provider:DRS")
     practice.delivery(message)
     practice.roll_up(practice.charge(1, 1))
     practice.merge(practice.patient(BOB), anna, "one_sided", pm=1.0)
+    practice.rows.alarms[1] = desk.acknowledging = AlarmRow(1, "silent", "pm", "nothing came", NOON)
     await practice.commit()
 
 

@@ -319,7 +319,7 @@ async def test_a_key_of_another_switch_is_refused() -> None:
             refused = await person.switches(act)
             assert isinstance(refused, NotDispatched)
             assert "used for something else" in refused.reason
-        assert (await link.store.paused(), await link.store.drained()) == ({"emr": "moved"}, {})
+        assert (await link.store.paused(), await link.store.drained()) == ({"emr": PauseMark("emr", "moved")}, {})
 
 
 async def test_a_drain_stops_nothing_that_leaves() -> None:

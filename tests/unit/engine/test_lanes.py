@@ -293,6 +293,17 @@ def test_the_oldest_that_may_be_sent_is_in_no_lane_that_waits_for_a_person() -> 
     assert unblocked() == 6
 
 
+def test_what_is_sent_again_is_as_young_as_it_is_though_it_stands_before_older_ones() -> None:
+    copy = replace(delivery(12), resend_of=3, resend=1)
+    lanes = filled(delivery(4), delivery(7, lane=2), copy)
+    lanes.by_age()
+    order = []
+    while (found := lanes.oldest_unblocked()) is not None:
+        order.append(found.id)
+        lanes.done(found, 0.0)
+    assert order == [7, 12, 4]
+
+
 def test_it_is_known_in_as_many_steps_and_from_as_many_notes_whatever_has_gone() -> None:
     lanes = filled(*(delivery(number, lane=number) for number in range(1, 4001)))
     for number in range(1, 4001):

@@ -610,6 +610,8 @@ class StoreSuite:
         moved, misfit = PauseMark("pm", "moved"), PauseMark("emr", "refused", by_itself=True)
         await store.commit(Rows(pauses=[moved, misfit]))
         assert await store.paused() == {"pm": moved, "emr": misfit}
+        await store.commit(Rows(pauses=[PauseMark("emr", "upgrade", "drain")]))
+        assert await store.paused() == {"pm": moved, "emr": misfit}, "that it is drained as well says not who paused it"
         await store.commit(Rows(pauses=[PauseMark("pm", ""), PauseMark("emr", ""), PauseMark("emr", "again")]))
         assert await store.paused() == {"emr": PauseMark("emr", "again")}
 
