@@ -82,9 +82,9 @@ def practices(draw: st.DrawFn) -> list[Rows]:
         states: tuple[MergeState, ...] = get_args(MergeState)
         first, second = draw(st.integers(1, count)), draw(st.none() | st.integers(1, count))
         rows.merges[1] = Merge(1, 1, 2, 5.0, None, draw(st.sampled_from(states)), first, first, second, 5.0)
-    charged = sorted(one.id for one in rows.deliveries if one.stream == "charges")  # nothing else is taken back (#50)
-    if len(charged) > 1 and draw(st.booleans()):
-        rows.taken_back.append((draw(st.sampled_from(charged)), draw(st.sampled_from(charged))))
+    of_charges = sorted(one.id for one in rows.deliveries if one.stream == "charges")  # nothing else is taken back (#50)
+    if len(of_charges) > 1 and draw(st.booleans()):
+        rows.taken_back.append((draw(st.sampled_from(of_charges)), draw(st.sampled_from(of_charges))))
     return [rows, later]
 
 
