@@ -119,7 +119,7 @@ async def test_a_database_that_goes_away_closes_the_lines_without_an_answer_unti
 async def test_a_database_that_goes_away_in_a_quiet_hour_is_seen_without_a_message(
     opened: Opening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ophl7.broker._STORE_CHECK_SECONDS", 0.01)
+    monkeypatch.setattr("ophl7.watching._STORE_CHECK_SECONDS", 0.01)
     practice = await opened(PM_OWNS)
     away = practice.database.with_suffix(".away")
     practice.database.rename(away)
