@@ -130,7 +130,11 @@ async def test_an_error_at_any_step_of_a_start_is_told_in_our_words_and_the_next
 
 
 @pytest.mark.parametrize("kind", ["write", "sync", "delete"])
-async def test_an_error_at_the_end_when_the_log_is_moved_and_deleted_loses_nothing(tmp_path: Path, kind: Kind) -> None:
+async def test_an_error_at_the_end_when_the_log_is_moved_and_deleted_loses_nothing(
+    tmp_path: Path, kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = (*sqlite_store._SETTINGS, "PRAGMA wal_autocheckpoint = 0")  # all of the log is left to the end
+    monkeypatch.setattr(sqlite_store, "_SETTINGS", settings)
     disk = Disk(tmp_path, random.Random(1))
     async with bench() as desks:
         with mounted(disk):
