@@ -249,7 +249,17 @@ def _decode(raw: bytes, body: bytes, forced: str | None) -> tuple[str, str, bool
         return body.decode("ascii"), "utf-8", False  # what `choose` would say, for nearly every message
     bom = UTF8_BOM if raw.startswith(UTF8_BOM) else b""
     decoded = choose(bom + body, forced, msh18)
+    if not forced and decoded.encoding in MULTIBYTE and not _says(decoded.text.removeprefix("\ufeff"), decoded.encoding):
+        # What was taken for MSH-18 among the bytes is another field of the text.
+        decoded = choose(bom + body)
     return decoded.text.removeprefix("\ufeff"), decoded.encoding, decoded.damaged
+
+
+def _says(text: str, encoding: str) -> bool:
+    """Whether MSH-18 names the charset in which the text was read."""
+    header = text.partition(terminator(text)[0])[0]
+    fields = header.split(text[3:4] or "|", 18)
+    return len(fields) > 17 and codec(fields[17]) == encoding
 
 
 def _charset_field(body: bytes) -> bytes:

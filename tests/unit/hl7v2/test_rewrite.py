@@ -64,6 +64,15 @@ def test_a_header_is_not_cut_inside_a_character(charset: str, name: str, text: s
     assert later.digest() == Message.parse(raw).digest()
 
 
+def test_a_field_that_looks_like_msh_18_only_among_the_bytes_names_no_charset() -> None:
+    # The bytes 83 7C are one character of Shift-JIS and hold a separator: read so, the charset's name stands in MSH-17.
+    raw = b"MSH|^~\\&|a|b|c|d|2024||ADT^A08|\x83|P|2.3|||||ISO IR14\rPID|1\r"
+    raw = raw.replace(b"|\x83|P|", b"|\x83|\x84|P|")
+    before, after = Message.parse(raw), Message.parse(with_control_id(raw, "new"))
+    assert (before.encoding, after.encoding) == ("cp1252", "cp1252")
+    assert (before.processing_id, after.processing_id) == ("\u201e", "\u201e")
+
+
 @pytest.mark.parametrize("control_id", ["", "a b", "a|b", "é", "a\r", "x" * 200])
 def test_a_control_id_of_ours_is_plain(control_id: str) -> None:
     with pytest.raises(AuthorError):
