@@ -346,5 +346,7 @@ def _guarded(call: Callable[[], T]) -> T:
         return call()
     except _OUR_FAULT as error:
         raise StoreRefused(f"the database refused a row: {type(error).__name__}") from error
+    except MemoryError as error:
+        raise StoreAway("the database cannot be used: no memory is left") from error
     except (sqlite3.Error, OSError) as error:
         raise StoreAway(f"the database cannot be used: {error}") from error

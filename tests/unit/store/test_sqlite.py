@@ -196,6 +196,18 @@ async def test_a_closed_store_is_away(tmp_path: Path) -> None:
         await store.load(ids_of("1"), small=True)
 
 
+async def test_a_database_without_memory_is_away_and_no_message_is_to_blame(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "ophl7.db")
+    await store.open()
+
+    def starved(_connection: object) -> None:
+        raise MemoryError  # what sqlite3 makes of SQLITE_NOMEM
+
+    with pytest.raises(StoreAway, match="memory"):
+        await store.read(starved)
+    await store.close()
+
+
 # -- the disk ---------------------------------------------------------------------------------------------------------
 
 
