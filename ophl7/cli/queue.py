@@ -150,7 +150,7 @@ _RUN_COLUMNS = (
 @click.option("--since", required=True, metavar="TIME", help="What it accepted from then on; when its backup was made.")
 @click.option("--until", metavar="TIME", help="And before then; else until now.")
 @click.option("--streams", type=click.Choice(["record", "charges", "all"]), default="record", show_default=True)
-@click.option("--stop-after", type=click.IntRange(1, 1000), default=5, show_default=True, help="Refusals that end it.")
+@click.option("--stop-after", type=click.IntRange(1, 1000), default=5, show_default=True, help="Refusals that stop it.")
 @click.option("--reason", metavar="TEXT", help="Why; kept in the audit. Needed with --yes.")
 @click.option("--yes", is_flag=True, help="Send; without it nothing is sent.")
 @asks_the_broker
@@ -182,8 +182,10 @@ def resend(
         click.echo(f"Mind: {warning}.")
     if yes:
         click.echo(f"Run {done['run']['id']} is {done['run']['state']}; see ophl7 queue resends.")
-    else:
+    elif any(one["chosen"] and one["deliveries"] for one in done["streams"]):
         click.echo("Nothing was sent. With --yes and --reason TEXT it is.")
+    else:
+        click.echo(f"The {peer.upper()} has accepted nothing of that since then: there is nothing to send again.")
 
 
 @command.command()

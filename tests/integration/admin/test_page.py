@@ -34,6 +34,14 @@ async def test_it_says_what_listens_where_and_what_waits(text: str) -> None:
     assert "1 accepted, 1 held" in text
 
 
+async def test_a_peer_that_is_drained_is_seen_to_be(practice: Practice, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    await practice.commit()
+    assert "nothing more is taken" not in (await desk.get("/")).text
+    door = {**LINK["listener"], "state": "draining", "drained_because": "a move"}
+    monkeypatch.setattr("tests.integration.admin.practice.LINK", {**LINK, "listener": door})
+    assert "127.0.0.1:2575 (TLS), draining: nothing more is taken" in (await desk.get("/")).text
+
+
 async def test_it_shows_no_patient_data(text: str) -> None:
     for secret in ("7050", "Specimen", "Anna", "HUSH", "20180402"):
         assert secret not in text
