@@ -324,11 +324,14 @@ class UnitOfWork:
         return [patient for patient in found if patient.lane == lane]
 
     def source_of(self, message: int) -> tuple[Side, bytes]:
-        """Sender and bytes of a message of this batch, or of one that left custody in it."""
+        """Sender and bytes of a message of this batch, of one that left custody in it, or of which it sends a copy again."""
         held = self.state.held.get(message)
         if held is not None:
             return held.peer, held.raw[held.start : held.end]
-        row = next(row for row in reversed(self.rows.journal) if row.id == message)
+        row = next((row for row in reversed(self.rows.journal) if row.id == message), None)
+        if row is None:
+            origin = next(one for one in self.state.origins.values() if one.message == message)
+            return origin.peer, origin.raw
         return row.peer, row.raw[row.start : row.end]
 
     def subjects_of(self, match: Match) -> Iterator[int]:

@@ -7,6 +7,7 @@ import pytest
 from ophl7.domain.charge import ChargeLine
 from ophl7.domain.identifiers import NamedPatient, subject_of
 from ophl7.engine.ids import Ids
+from ophl7.engine.state import Origin
 from ophl7.engine.storage import Counters, Keys, Rows
 from ophl7.engine.unit_of_work import UnitOfWork
 from ophl7.kit import Match
@@ -118,3 +119,9 @@ async def test_an_appointment_does_not_take_a_reference_that_is_anothers_filler(
     uow.save_appointment(appointment(2, "Y", "X"))
     assert uow.appointment("pm", "X") == appointment(1, "X")
     assert uow.appointment("pm", "Y") == appointment(2, "Y", "X")
+
+
+async def test_a_copy_that_a_run_makes_in_this_batch_has_the_message_it_came_of() -> None:
+    uow = await opened()
+    uow.state.origins[3] = Origin(8, None, "pm", b"MSH|again", None)
+    assert uow.source_of(8) == ("pm", b"MSH|again")
