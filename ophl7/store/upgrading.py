@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
 from ophl7.errors import MigrationError, StoreAway
+from ophl7.store.care import back_up
 from ophl7.store.lease import Lease
 from ophl7.store.migrations import judge, migrate, shipped
 
@@ -46,9 +46,9 @@ def upgrade(database: Path, copy: Path | None = None) -> list[str]:
     lease.take()
     try:
         look_before(database)
+        if copy is not None:
+            back_up(database, copy)
         with closing(sqlite3.connect(database, isolation_level=None)) as connection:
-            if copy is not None:
-                _copy(connection, copy)
             connection.execute("PRAGMA synchronous = FULL")
             before = _made(connection)
             migrate(connection, shipped("sqlite"))
@@ -57,25 +57,6 @@ def upgrade(database: Path, copy: Path | None = None) -> list[str]:
         raise StoreAway(f"the database cannot be used: {error}") from error
     finally:
         lease.give_back()
-
-
-def _copy(connection: sqlite3.Connection, copy: Path) -> None:
-    """All that is committed, as one file that only its owner may read. Raises StoreAway when it is there already."""
-    try:
-        os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    except FileExistsError as error:
-        raise StoreAway(f"{copy} is there already; name another file for the copy") from error
-    try:
-        with closing(sqlite3.connect(copy)) as target:
-            connection.backup(target)
-        file = os.open(copy, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(file)
-        finally:
-            os.close(file)
-    except BaseException:
-        copy.unlink()
-        raise
 
 
 def _made(connection: sqlite3.Connection) -> list[str]:
