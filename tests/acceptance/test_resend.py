@@ -96,6 +96,24 @@ async def test_what_waits_goes_behind_what_is_sent_again(opened: Opening) -> Non
     assert control_id_of(practice.desk["emr"].payloads[-1]) == waited
 
 
+async def test_what_may_have_arrived_already_is_sent_again_behind_what_is_older(opened: Opening) -> None:
+    practice = await opened(PM_OWNS, EMR_ACK_TIMEOUT="300ms", EMR_RETRY="50ms..100ms")
+    (one,), why = people(1), {"reason": "it is being restored"}
+    await practice.accepted("pm", adt("REG", "A28", one, sender="pm"))
+    await practice.until(lambda: practice.deliveries("REG")[0]["state"] == "accepted")
+    practice.desk["emr"].script.append(silence)
+    await practice.accepted("pm", adt("NEW", "A08", replace(one, street="2 New Street"), sender="pm"))
+    await practice.desk["emr"].received(2)
+    assert (await ask(practice, "POST", "/links/emr/pause", why)).status_code == 200
+    await practice.until(lambda: practice.deliveries("NEW")[0]["attempts"] == 1)
+    assert (await ask(practice, "POST", "/links/emr/resend", EVERYTHING)).status_code == 200
+    await practice.until(lambda: practice.rows("SELECT made FROM resend") == [{"made": 2}])
+    assert (await ask(practice, "POST", "/links/emr/resume", why)).status_code == 200
+    older, newer, *sent = bodies(await practice.desk["emr"].received(5))
+    assert sent == [older, newer, newer]  # the old state, sent again, is not the last word
+    assert len({control_id_of(payload) for payload in practice.desk["emr"].payloads}) == 4
+
+
 async def test_the_same_key_sends_once_and_another_run_must_wait(opened: Opening) -> None:
     practice = await registered(opened, 1)
     assert (await ask(practice, "POST", "/links/emr/pause", {"reason": "first"})).status_code == 200

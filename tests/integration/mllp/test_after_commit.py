@@ -73,3 +73,18 @@ async def test_8_it_is_said_once_a_second_time_ends_the_connection() -> None:
             await sender.exchange(message("A2"), "A2")
         await sender.close()
     assert late == [("A1", "AA")]
+
+
+async def answers_a_stranger(message: Incoming) -> None:
+    await message.reply(acknowledgment(message.payload, "AA", control_id=b"X9"))
+
+
+async def test_8_a_commit_does_not_open_the_connection_to_answers_about_anything_else() -> None:
+    async with ScriptedPeer(commits, answers_a_stranger) as peer:
+        sender, late = told(peer)
+        await sender.exchange(message("A1"), "A1")
+        with pytest.raises(LinkDown) as down:
+            await sender.exchange(message("A2"), "A2")
+        assert not sender.connected
+        await sender.close()
+    assert (down.value.kind, late) == ("foreign", [])
