@@ -64,6 +64,7 @@ from ophl7.observe.metrics import CONTENT_TYPE, Metrics
 from ophl7.observe.telling import EngineTeller, LinkTeller, ListenerTeller
 from ophl7.orders import Orders
 from ophl7.overdue import Overdue
+from ophl7.owned_tasks import OwnedTasks
 from ophl7.practice import policy_from
 from ophl7.resend_orders import ResendOrders
 from ophl7.settings import Settings
@@ -129,13 +130,10 @@ class Broker:
         self._chance = chance
         self._free = free
         self._stack = AsyncExitStack()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._broken: asyncio.Future[None] | None = None
+        self._tasks = OwnedTasks()
         self._draining = False
-        self._stopping = False
         self._tripwire = Tripwire()
         self._cut_off: dict[Side, str] = {}  # peer -> the part that fails
-        self._closing: set[asyncio.Task[None]] = set()
         self._drains = Drains(
             self.listeners, settings.shutdown_grace, log, lambda side: self._draining or side in self._cut_off
         )
@@ -175,7 +173,7 @@ class Broker:
         self.router = Router(self.parts.handlers, self.parts.rules)
         self._stack.push_async_callback(self.store.close)
         counters = await self.store.open()
-        self._stack.push_async_callback(self._cancel_tasks)
+        self._stack.push_async_callback(self._tasks.cancel)
         kept = await self.store.alarms()
         self.alarms.restore(kept)
         self.alarms.clear("store")  # it has just been opened
@@ -210,14 +208,14 @@ class Broker:
             queued = [one for one in waiting if one.destination == side]
             outbox.start(queued, reachable=side not in down, paused=paused.get(side))
         self._watch_over()
-        self._broken = asyncio.get_running_loop().create_future()
-        self._own(self.engine.run(), "batch loop")
+        self._tasks.begin()
+        self._tasks.own(self.engine.run(), "batch loop")
         await self._begin_sending()
         self._keep_house()
-        self._own(watch_store(self.engine), "database watch")
-        self._own(self._keeper.run(), "keeper of alarms")
+        self._tasks.own(watch_store(self.engine), "database watch")
+        self._tasks.own(self._keeper.run(), "keeper of alarms")
         if self.webhook is not None:
-            self._own(self.webhook.run(), "webhook")
+            self._tasks.own(self.webhook.run(), "webhook")
         await self._open_web(hours)
         for side, most in fit_connections(settings, self.log).items():
             await self._listen(side, most)
@@ -239,10 +237,10 @@ class Broker:
         """What waits leaves; but of a run that was stopped nothing does."""
         self._drains.reasons.update(await self.store.drained())
         await self._resends.look()
-        self._own(self._resends.run(), "what is sent again")
+        self._tasks.own(self._resends.run(), "what is sent again")
         for side in SIDES:
             if self.settings.peer(side).url is not None:  # without one there is nothing to run: deliveries wait
-                self._own(self.outboxes[side].run(), f"delivery to the {side.upper()}")
+                self._tasks.own(self.outboxes[side].run(), f"delivery to the {side.upper()}")
 
     def _outbox(self, side: Side) -> Outbox:
         peer = self.settings.peer(side)
@@ -285,7 +283,7 @@ class Broker:
         if self._drains.why(side) is None:
             await listener.start()
         self.listeners[side] = listener
-        self._own(self._drains.run(side), f"draining of the {side.upper()}")
+        self._tasks.own(self._drains.run(side), f"draining of the {side.upper()}")
 
     async def _open_web(self, hours: OfficeHours) -> None:
         """Health, metrics, API and status page."""
@@ -338,11 +336,11 @@ class Broker:
             books=books_of(self.engine, SqliteBooks(reader), self.policy, self.clock),
         )
         overdue = Overdue(reader, self.clock, self.alarms, hours, resends.locked)
-        self._own(watch_people(self._feeds, overdue, self._keeper, self.alarms), "watch over what waits")
+        self._tasks.own(watch_people(self._feeds, overdue, self._keeper, self.alarms), "watch over what waits")
         server = HttpServer(make_app(face), settings.http_listen.host, settings.http_listen.port)
         self._stack.push_async_callback(server.stop)
         await server.start()
-        self._own(server.wait(), "status page")
+        self._tasks.own(server.wait(), "status page")
         self._web = server
         key = doorkey.DoorKey(f"http://{Address(nearby(server.address[0]), server.address[1])}", self.token)
         self._stack.enter_context(doorkey.left(settings.database_path, key if explicit is None else None))
@@ -367,35 +365,9 @@ class Broker:
         for side in SIDES:
             self.outboxes[side].take_up(delivery for delivery in waiting if delivery.destination == side)
 
-    # -- tasks --------------------------------------------------------------------------------------------------------
-
-    def _own(self, work: Any, name: str) -> None:  # noqa: ANN401 - any coroutine that returns nothing
-        task: asyncio.Task[None] = asyncio.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        """None of these tasks may end by itself: if one does, the broker stops rather than limp on."""
-        self._tasks.discard(task)
-        if self._broken is None or self._broken.done() or self._stopping:  # the status page ends when its server does
-            return
-        # Whoever cancels on purpose takes this callback away first (_cancel_tasks): anything else is a fault.
-        error = None if task.cancelled() else task.exception()
-        self._broken.set_exception(error if error is not None else RuntimeError(f"the {task.get_name()} ended by itself"))
-
     async def broken(self) -> None:
         """Waits for ever, and raises what broke a part of the broker that should never stop."""
-        if self._broken is not None:
-            await asyncio.shield(self._broken)
-
-    async def _cancel_tasks(self) -> None:
-        tasks = (*self._tasks, *self._closing)
-        for task in tasks:
-            task.remove_done_callback(self._ended)
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        if self._broken is not None and not self._broken.done():
-            self._broken.cancel()
+        await self._tasks.broken()
 
     # -- what happens meanwhile ---------------------------------------------------------------------------------------
 
@@ -415,9 +387,7 @@ class Broker:
             return
         self._cut_off[decision.peer] = failed
         self.alarms.ring("listener_closed", decision.peer, handler=failed)
-        task = asyncio.create_task(self._cut(decision.peer), name=f"closing the listener of the {decision.peer.upper()}")
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        self._tasks.own_short(self._cut(decision.peer), f"closing the listener of the {decision.peer.upper()}")
 
     async def _cut(self, side: Side) -> None:
         await self.listeners[side].drain(self.settings.shutdown_grace)
@@ -441,17 +411,17 @@ class Broker:
         settings, engine = self.settings, self.engine
         keep = Keep(settings.retention, settings.audit_retention)
         self.retention = Retention(self.store, engine, keep, self.clock, self.log, self.metrics.counters)
-        self._own(self.retention.run(), "retention")
+        self._tasks.own(self.retention.run(), "retention")
         self.disk = DiskWatch(
             settings.database_path, settings.disk_reserve, engine, self.alarms, on_closed=self._make_room, free=self._free
         )
-        self._own(self.disk.run(asyncio.sleep), "disk watch")
+        self._tasks.own(self.disk.run(asyncio.sleep), "disk watch")
         self.metrics.gauge("ophl7_disk_free_bytes", "Free bytes where the database is.", (), lambda: {(): self.disk.free})
 
     def _watch_log(self, reader: SqliteReader) -> None:
         if isinstance(self.store, SqliteStore):
             watch = WalWatch(self.settings.database_path, self.store, self.engine, reader.quiet, self.alarms)
-            self._own(watch.run(asyncio.sleep), "watch over the database's log")
+            self._tasks.own(watch.run(asyncio.sleep), "watch over the database's log")
             self.metrics.gauge("ophl7_wal_bytes", "Size of the database's write-ahead log.", (), lambda: {(): watch.size})
 
     def _make_room(self) -> None:
@@ -466,7 +436,7 @@ class Broker:
         self.health.add("listeners", self._listener_trouble)
         self.health.add("draining", lambda: "the broker is stopping" if self._draining else self._drains.trouble())
         lag = LoopLag(self.clock.monotonic)
-        self._own(lag.run(), "loop lag")
+        self._tasks.own(lag.run(), "loop lag")
         self.metrics.gauge(
             "ophl7_event_loop_lag_seconds", "Worst delay of the event loop since the last scrape.", (), lag.reading
         )
@@ -475,7 +445,7 @@ class Broker:
         add_link_gauges(self.metrics, self.listeners, self.outboxes)
         self.certificates.add_gauge(self.metrics)
         if self.certificates.watching:
-            self._own(self.certificates.run(), "watch over certificates")
+            self._tasks.own(self.certificates.run(), "watch over certificates")
 
     def _closed_for(self, reason: str, words: str) -> str | None:
         return words if reason in self.engine.closed_for else None
@@ -516,5 +486,5 @@ class Broker:
 
     async def stop(self) -> None:
         """Stops at once; as safe as a kill. Idempotent."""
-        self._stopping = True
+        self._tasks.stop_soon()
         await self._stack.aclose()

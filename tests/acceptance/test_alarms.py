@@ -85,7 +85,7 @@ async def test_a_port_that_a_failing_part_had_closed_is_open_after_a_restart_and
 
 async def test_a_broker_that_is_stopped_says_of_no_part_that_it_broke(opened: Opening) -> None:
     practice = await opened(PM_OWNS)
-    broken = practice.broker._broken
+    broken = practice.broker._tasks._broken
     assert broken is not None
     await practice.broker.stop()
     assert broken.cancelled(), "one with an error in it would be told by whoever collects it"
