@@ -149,7 +149,7 @@ class Family:
         disputed = self._fee()
         yield self._charge(who, disputed)
         self.truth.charges[disputed.id, "CG", "held"] += 1
-        changed = replace(disputed, amount="999.00")
+        changed = replace(disputed, amount=f"1{disputed.amount}")  # never its own: fees are the turn's number
         yield self._say("emr", "DFT", lambda i, s: dft(i, [changed], who, _mark(i), sent=s), state="held")
         yield self._update(replace(who, street="99 FIR ST"), "A08")
 
